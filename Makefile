@@ -1,0 +1,68 @@
+# `make PYTHON=python3.13 …` builds and uses an environment of its own, .venv-3.13.
+PYTHON ?= python3
+N ?= 20
+UV ?= uv
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(patsubst python%,%,$(notdir $(PYTHON))))
+BIN := $(VENV)/bin
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: environment
+environment:
+	@command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON) here: install Python 3.11, 3.12 or 3.13, or name yours, as in make lab PYTHON=python3.13." >&2; exit 3; }
+	@$(PYTHON) -I autograde/environment.py $(VENV)
+
+.PHONY: lab
+lab: environment ## Open JupyterLab on the first lesson
+	@$(BIN)/python -m autograde.lab
+
+.PHONY: test
+test: lint ## Check everything but the stress runs
+	$(BIN)/autograde exercises --check
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: environment ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: lessons
+lessons: environment ## Run every lesson anew and keep its outputs
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+.PHONY: exercises
+exercises: environment ## Make exercises/ from solutions/
+	$(BIN)/autograde exercises
+
+.PHONY: stress
+stress: environment ## Prove each exercise N times under load (N=20)
+	STRESS_REPEATS=$(N) $(BIN)/python -m pytest -m stress tests/exercises
+
+.PHONY: browser
+browser: environment ## Click through the course in headless Chromium
+	$(BIN)/python -m pytest -m browser tests/browser
+
+.PHONY: bench
+bench: environment ## Print how long a check takes
+	$(BIN)/python -m autograde.bench
+
+.PHONY: lock
+lock: ## Choose today's versions and write requirements.lock
+	@command -v $(UV) > /dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 3; }
+	$(UV) pip compile pyproject.toml --extra test --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --output-file requirements.lock --quiet
+
+.PHONY: clean
+clean: ## Remove what tests and tools leave behind
+	rm -rf .pytest_cache .mypy_cache .ruff_cache test-artefacts
+	find autograde tasklab tests -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: sterile
+sterile: clean ## Remove the environments too, but never classroom/
+	rm -rf .venv .venv-* .venv.log .venv.lock

@@ -1,0 +1,74 @@
+"""The bench: real servers, a real mailroom, and evidence seen from outside the app."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasklab.checks import CheckBroken, CheckFailed, check, hidden_check
+    from tasklab.gates import DeadlinePassed, wait_until
+    from tasklab.heartbeat import Heartbeat
+    from tasklab.mailroom import Letter, Mailroom
+    from tasklab.processes import ServerDidNotStart, ServerProcess, gunicorn, uvicorn
+    from tasklab.serving import serve, serve_here
+    from tasklab.timeline import Timeline
+    from tasklab.verdicts import Outcome, Verdict
+
+__all__ = [
+    "CheckBroken",
+    "CheckFailed",
+    "DeadlinePassed",
+    "Heartbeat",
+    "Letter",
+    "Mailroom",
+    "Outcome",
+    "ServerDidNotStart",
+    "ServerProcess",
+    "Timeline",
+    "Verdict",
+    "check",
+    "gunicorn",
+    "hidden_check",
+    "serve",
+    "serve_here",
+    "uvicorn",
+    "wait_until",
+]
+
+# A learner's check must feel instant, and matplotlib or httpx alone take longer than a server
+# start: a name is imported when it is first used.
+_homes = {
+    "CheckBroken": "checks",
+    "CheckFailed": "checks",
+    "DeadlinePassed": "gates",
+    "Heartbeat": "heartbeat",
+    "Letter": "mailroom",
+    "Mailroom": "mailroom",
+    "Outcome": "verdicts",
+    "ServerDidNotStart": "processes",
+    "ServerProcess": "processes",
+    "Timeline": "timeline",
+    "Verdict": "verdicts",
+    "check": "checks",
+    "gunicorn": "processes",
+    "hidden_check": "checks",
+    "serve": "serving",
+    "serve_here": "serving",
+    "uvicorn": "processes",
+    "wait_until": "gates",
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _homes[name]
+    except KeyError:
+        raise AttributeError(f"module 'tasklab' has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(f"tasklab.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

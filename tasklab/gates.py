@@ -1,0 +1,69 @@
+"""Waiting for a condition, with a deadline, and never for the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["DeadlinePassed", "Patience", "wait_until"]
+
+T = TypeVar("T")
+
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.02
+# A pause that took much longer than it was asked to means that the whole machine stood still
+# (a suspended laptop, a starved runner). Such time says nothing about the app.
+_MOST_A_PAUSE_COUNTS = 0.1
+
+
+class DeadlinePassed(TimeoutError):
+    """The awaited condition did not come true in time; the message says which, and how long."""
+
+    def __init__(self, what: str, within: float) -> None:
+        super().__init__(f"{what}: not seen within {within:g} s")
+        self.what = what
+        self.within = within
+
+
+class Patience:
+    """Count down seconds of waiting, leaving out those in which the machine stood still."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.used = 0.0
+        self._pause = _SHORTEST_PAUSE
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.seconds - self.used)
+
+    def pause(self) -> bool:
+        """Sleep a moment; return whether any patience is left."""
+        if self.left <= 0:
+            return False
+        before = time.monotonic()
+        time.sleep(min(self._pause, self.left))
+        self.used += min(time.monotonic() - before, _MOST_A_PAUSE_COUNTS)
+        self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
+        return True
+
+
+def wait_until(
+    condition: Callable[[], T], *, within: float = 10.0, what: str = "the awaited condition"
+) -> T:
+    """Return the first truthy value of `condition`, asking again and again.
+
+    Raises DeadlinePassed after `within` seconds. The condition is asked once more after the
+    deadline, so that a machine which stood still does not turn a yes into a no.
+    """
+    patience = Patience(within)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if not patience.pause():
+            value = condition()
+            if value:
+                return value
+            raise DeadlinePassed(what, within)
