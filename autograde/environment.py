@@ -56,7 +56,7 @@ NO_NETWORK = re.compile(
 )
 
 
-class EnvironmentProblem(Exception):  # noqa: N818 - what a person reads is not an error of theirs
+class EnvironmentProblem(Exception):
     """The environment cannot be built here; the message is one sentence for a person."""
 
 

@@ -22,7 +22,7 @@ from typing import Any
 _LISTENING = 3
 _CONTROL_MESSAGE = 1 << 20
 _MOST_DESCRIPTORS = 8
-_NO_PTRACE = 4  # PR_SET_DUMPABLE
+_DUMPABLE = 4  # PR_SET_DUMPABLE: 0 forbids ptrace and /proc/PID/mem to the same user
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
@@ -62,12 +62,7 @@ class Job:
         os.closerange(4 if self.listening is not None else 3, 4096)
         self._limit()
         os.chdir(self.request["folder"])
-        user = self.request.get("user")
-        if user is not None:
-            os.setgroups([])
-            os.setgid(user)
-            os.setuid(user)
-        prctl(_NO_PTRACE, 1)
+        prctl(_DUMPABLE, 1)
         os.environ.clear()
         os.environ.update(self.request["environment"])
 
@@ -239,14 +234,22 @@ class Keeper:
 
 
 def main() -> Job | None:
-    """Keep what the command line asks for: DESCRIPTOR [--guard] [--warm MODULE,MODULE]."""
+    """Keep what the command line asks for: DESCRIPTOR [--warm MODULE,MODULE] [--guard] [--user N].
+
+    With --guard, no process of the same user may look into this one or steer it.
+    """
     descriptor, *options = sys.argv[1:]
     guard = "--guard" in options
     control = socket.socket(fileno=int(descriptor))
     # The folder of this file must not offer its modules to the processes started here.
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]
+    if "--user" in options:
+        user = int(options[options.index("--user") + 1])
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
     if guard:
-        prctl(_NO_PTRACE, 0)
+        prctl(_DUMPABLE, 0)
     else:
         prctl(_SUBREAPER, 1)
     if "--warm" in options:

@@ -1,0 +1,92 @@
+"""The command line: `autograde check`, `autograde exercises`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from autograde.errors import AutogradeError
+
+__all__ = ["main"]
+
+_EXIT_CODES = {"passed": 0, "failed": 1, "broken": 3}
+
+
+class _OneSentence(click.Group):
+    """Tell an error in one sentence, with its exit code; a traceback shown to a user is a defect."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except AutogradeError as error:
+            click.echo(str(error), err=True)
+            context.exit(error.exit_code)
+        except BrokenPipeError:
+            context.exit(3)
+
+
+@click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vanishing-tasks", prog_name="autograde")
+def main() -> None:
+    """Check answers to the exercises of Vanishing Tasks.
+
+    Exit codes: 0 all passed, 1 something failed, 2 misuse, 3 this machine is at fault.
+    """
+
+
+@main.command()
+@click.argument("exercise")
+@click.option("--files", is_flag=True, help="Check the files as they are now, not the notebook's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--sandbox/--no-sandbox", default=True, help="Run the answer behind a wall (default).")
+def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
+    """Check your own work on EXERCISE: a folder, a notebook, or a number such as 06."""
+    from autograde.check import check_work, collect_work
+    from autograde.reports import result_text, summary_text
+
+    work = collect_work(exercise, from_files=files)
+    if not as_json:
+        count = len(work.exercise.checks)
+        click.echo(f"{work.exercise.title}: {count} checks, please wait.\n")
+    seen: set[str] = set()
+
+    def show(result: Any) -> None:
+        if not as_json:
+            click.echo(result_text(result.as_json(), seen))
+
+    report = check_work(work, sandbox=sandbox, on_result=show)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        click.echo()
+        for remark in report.remarks:
+            click.echo(f"Note: {remark}")
+        click.echo(summary_text(report.as_json()))
+    sys.exit(_EXIT_CODES[report.outcome.value])
+
+
+@main.command()
+@click.option("--check", "only_check", is_flag=True, help="Say what is stale; write nothing.")
+@click.argument("names", nargs=-1)
+def exercises(only_check: bool, names: tuple[str, ...]) -> None:
+    """Generate exercises/ from solutions/, all or the named ones."""
+    from autograde.exercises import build, find_stale
+    from autograde.submission import project_root
+
+    root = project_root()
+    if only_check:
+        stale = find_stale(root)
+        for line in stale:
+            click.echo(line, err=True)
+        if stale:
+            click.echo("exercises/ is not what solutions/ says: run `make exercises`.", err=True)
+            sys.exit(1)
+        return
+    build(root, list(names) or None)
+
+
+if __name__ == "__main__":
+    main()

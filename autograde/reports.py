@@ -1,0 +1,67 @@
+"""A grading in words: for a terminal and for a notebook."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from tasklab.verdicts import Outcome, Verdict
+
+__all__ = ["report_html", "result_text", "summary_text"]
+
+_SAME = "the same as above"
+
+
+def _score(points: float | None, most: float) -> str:
+    return f"{'–' if points is None else f'{points:g}'}/{most:g}"
+
+
+def result_text(result: dict[str, Any], seen: set[str]) -> str:
+    """One check's lines for a terminal; `seen` remembers what need not be said twice."""
+    verdict = _verdict(result)
+    if verdict.outcome is not Outcome.PASSED and len(verdict.saw) > 80:
+        if verdict.saw in seen:
+            verdict = Verdict(verdict.outcome, verdict.slug, _SAME)
+        seen.add(result["saw"])
+    first, *rest = str(verdict).splitlines()
+    return "\n".join([f"{first:<60} {_score(result['points'], result['max_points']):>6}", *rest])
+
+
+def _verdict(result: dict[str, Any]) -> Verdict:
+    keys = ("outcome", "slug", "saw", "expected", "look")
+    return Verdict.from_json({key: result[key] for key in keys})
+
+
+def summary_text(report: dict[str, Any]) -> str:
+    """The closing line."""
+    broken = sum(result["outcome"] == "broken" for result in report["results"])
+    total = f"{report['points']:g} of {report['max_points']:g} points"
+    if broken:
+        return (
+            f"{broken} of {len(report['results'])} checks could not look, which says nothing about "
+            f"your code: run it again. So far {total}."
+        )
+    if report["outcome"] == "passed":
+        return f"{total}. Every check passed."
+    failed = sum(result["outcome"] == "failed" for result in report["results"])
+    return f"{total}. {failed} of {len(report['results'])} checks failed."
+
+
+def report_html(report: dict[str, Any]) -> str:
+    """The whole report for a notebook."""
+    seen: set[str] = set()
+    parts = []
+    for result in report["results"]:
+        verdict = _verdict(result)
+        if verdict.outcome is not Outcome.PASSED and len(verdict.saw) > 80:
+            if verdict.saw in seen:
+                verdict = Verdict(verdict.outcome, verdict.slug, _SAME)
+            seen.add(result["saw"])
+        score = html.escape(_score(result["points"], result["max_points"]))
+        parts.append(f'<div style="float:right;margin:.5em 1em">{score}</div>')
+        parts.append(verdict._repr_html_())
+    remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in report["remarks"])
+    return (
+        '<div style="background:#fff;color:#1a1a1a;padding:.2em .6em">'
+        f"{remarks}{''.join(parts)}<p><strong>{html.escape(summary_text(report))}</strong></p></div>"
+    )
