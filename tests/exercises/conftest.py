@@ -1,0 +1,101 @@
+"""Read the proofs that lie beside the exercises: wrong and right answers as files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograde.notebooks import read_notebook
+from autograde.submission import Exercise, rebuild
+
+ROOT = Path(__file__).resolve().parents[2]
+_HEADER = re.compile(r"# (fails|passes|base): (.+)")
+_FILE = re.compile(r"# file: (\S+)")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One answer to one exercise, and how it must be judged."""
+
+    exercise: Exercise
+    name: str
+    files: dict[str, str] = field(repr=False)
+    fails: str | None
+
+    @property
+    def test_id(self) -> str:
+        return f"{self.exercise.slug}/{self.name}"
+
+
+def _answers(slug: str, folder: str) -> dict[str, str]:
+    """The answer files of the notebook in solutions/ or exercises/, by name."""
+    instructor = read_notebook(ROOT / "solutions" / slug / f"{slug}.ipynb")
+    notebook = read_notebook(ROOT / folder / slug / f"{slug}.ipynb")
+    rebuilt, remarks = rebuild(instructor, notebook)
+    assert not remarks, remarks
+    exercise = Exercise.from_notebook(slug, instructor)
+    return {
+        name: without_bugs(text) if folder == "solutions" else text
+        for name, text in exercise.files_of(rebuilt).items()
+    }
+
+
+def without_bugs(text: str) -> str:
+    """The instructor's answer as a learner would write it: the fix, without the markers."""
+    kept, in_bug = [], False
+    for line in text.splitlines():
+        marker = line.strip()
+        if marker.startswith("### BEGIN BUG"):
+            in_bug = True
+        elif marker.startswith("### END SOLUTION"):
+            in_bug = False
+        elif not marker.startswith("### BEGIN SOLUTION") and not in_bug:
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def _read_proof(exercise: Exercise, path: Path, bases: dict[str, dict[str, str]]) -> Proof:
+    text = path.read_text(encoding="utf-8")
+    header = dict(_HEADER.findall(text.split("\n# file:", 1)[0]))
+    wrong = path.parent.name == "wrong"
+    assert ("fails" if wrong else "passes") in header, f"{path}: the first line does not say how"
+    files = dict(bases[header.get("base", "starter" if wrong else "solution")])
+    parts = re.split(r"(?m)^# file: (\S+)\n", text)
+    if len(parts) == 1:
+        (name,) = files
+        files[name] = text
+    else:
+        files.update(zip(parts[1::2], parts[2::2], strict=True))
+    assert set(files) == {answer.file for answer in exercise.answers}, path
+    return Proof(exercise, f"{path.parent.name}/{path.stem}", files, header.get("fails"))
+
+
+def collect_proofs() -> list[Proof]:
+    proofs = []
+    for source in sorted((ROOT / "solutions").glob("[0-9]*/*.ipynb")):
+        slug = source.stem
+        exercise = Exercise.load(source)
+        symptom = read_notebook(source)["metadata"]["exercise"]["symptom"]
+        bases = {
+            "solution": _answers(slug, "solutions"),
+            "starter": _answers(slug, "exercises"),
+        }
+        proofs += [
+            Proof(exercise, "starter", bases["starter"], symptom),
+            Proof(exercise, "solution", bases["solution"], None),
+        ]
+        folder = Path(__file__).parent / slug
+        proofs += [
+            _read_proof(exercise, path, bases)
+            for kind in ("wrong", "right")
+            for path in sorted((folder / kind).glob("*.py"))
+        ]
+    return proofs
+
+
+def pytest_generate_tests(metafunc: Any) -> None:
+    if "proof" in metafunc.fixturenames:
+        proofs = collect_proofs()
+        metafunc.parametrize("proof", proofs, ids=[proof.test_id for proof in proofs])

@@ -1,0 +1,104 @@
+"""An exercise proves itself: the bug, the fix, the wrong fixes, the right alternatives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from autograde.engine import Report, grade
+from autograde.notebooks import read_notebook
+from autograde.places import Sandbox
+from autograde.submission import Exercise
+from tasklab.verdicts import Outcome
+
+if TYPE_CHECKING:
+    from tests.exercises.conftest import Proof
+
+ROOT = Path(__file__).resolve().parents[2]
+SLUGS = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*/*.ipynb"))
+OVERSUBSCRIBED = 4
+AT_ONCE = 4
+
+
+def judge(proof: Proof) -> tuple[str | None, Report]:
+    """Grade as a submission is graded; return the first check that did not pass."""
+    report = grade(proof.exercise, proof.files, Sandbox)
+    first = next((r.grade_id for r in report.results if r.verdict.outcome != "passed"), None)
+    return first, report
+
+
+def told(report: Report) -> str:
+    return "\n".join(str(result.verdict) for result in report.results)
+
+
+def test_proof(proof: Proof) -> None:
+    """The answer is judged as its file says, for the reason it says, by evidence alone."""
+    first, report = judge(proof)
+
+    assert report.outcome is not Outcome.BROKEN, told(report)
+    assert first == proof.fails, told(report)
+    if proof.fails is None:
+        assert report.points == report.max_points
+    elif proof.name == "starter":
+        hidden = [result.points for result in report.results if result.hidden]
+        assert sum(points or 0 for points in hidden) == 0, told(report)
+    for result in report.results:
+        assert "found.expect" not in result.verdict.saw + result.verdict.expected
+        assert "Traceback" not in result.verdict.expected + result.verdict.look
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_exercise_is_complete(slug: str) -> None:
+    """Ten points, half of them hidden, three to five checks, enough wrong and right answers."""
+    notebook = read_notebook(ROOT / "solutions" / slug / f"{slug}.ipynb")
+    exercise = Exercise.from_notebook(slug, notebook)
+    hidden = sum(check.points for check in exercise.checks if check.hidden)
+    folder = Path(__file__).parent / slug
+
+    assert exercise.points == 10
+    assert 3 <= len(exercise.checks) <= 5
+    assert hidden >= 5
+    assert len(list(folder.glob("wrong/*.py"))) >= 4
+    assert len(list(folder.glob("right/*.py"))) >= 3
+    least, most = notebook["metadata"]["exercise"]["minutes"]
+    assert 0 < least < most
+
+
+@contextmanager
+def busy_processors() -> Iterator[None]:
+    """Keep four times as many processes busy as there are processors."""
+    count = OVERSUBSCRIBED * (os.cpu_count() or 1)
+    spin = "import sys, threading\nthreading.Thread(target=lambda: sys.stdin.read() or "
+    spin += "__import__('os')._exit(0), daemon=True).start()\nwhile True: pass"
+    # Each ends when its stdin closes, so none outlives this process.
+    spinning = [
+        subprocess.Popen([sys.executable, "-c", spin], stdin=subprocess.PIPE) for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(3600)
+def test_every_run_agrees(proof: Proof, record_property: pytest.RecordProperty) -> None:
+    """Graded N times with the processors oversubscribed four times, the verdicts are the same."""
+    runs = int(os.environ.get("STRESS_REPEATS", "20"))
+    with busy_processors(), ThreadPoolExecutor(AT_ONCE) as executor:
+        seen = Counter(executor.map(lambda _: judge(proof)[0], range(runs)))
+    record_property("gradings", runs)
+    record_property("disagreements", runs - seen[proof.fails])
+
+    assert seen == {proof.fails: runs}
