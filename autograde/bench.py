@@ -15,6 +15,7 @@ import click
 from autograde.engine import grade
 from autograde.notebooks import read_notebook, split_writefile
 from autograde.places import OwnMachine, Sandbox
+from autograde.planting import plant
 from autograde.submission import Exercise, project_root
 
 __all__ = ["main"]
@@ -25,23 +26,9 @@ _LESSON = "00-start-here"
 
 def _solution(root: Path, slug: str) -> tuple[Exercise, dict[str, str]]:
     path = root / "solutions" / slug / f"{slug}.ipynb"
-    notebook = read_notebook(path)
     exercise = Exercise.load(path)
-    files = exercise.files_of(notebook)
-    return exercise, {name: _fixed(text) for name, text in files.items()}
-
-
-def _fixed(text: str) -> str:
-    """Leave out the planted bug; the markers themselves are comments."""
-    kept, in_bug = [], False
-    for line in text.splitlines(keepends=True):
-        if "### BEGIN BUG" in line:
-            in_bug = True
-        elif "### END SOLUTION" in line:
-            in_bug = False
-        if not in_bug:
-            kept.append(line)
-    return "".join(kept)
+    files = exercise.files_of(read_notebook(path))
+    return exercise, {name: plant(text, name).solution for name, text in files.items()}
 
 
 def _time(action: Callable[[], Any], runs: int) -> list[float]:
@@ -107,7 +94,8 @@ def main(runs: int) -> None:
         _row("  the engine alone, behind the wall", inside)
         _row("  the engine alone, without it", outside)
         ratios = [a / b for a, b in zip(inside, outside, strict=True)]
-        click.echo(f"  isolation costs {100 * (statistics.median(ratios) - 1):+.0f} % (median ratio)")
+        cost = 100 * (statistics.median(ratios) - 1)
+        click.echo(f"  isolation costs {cost:+.0f} % (median ratio)")
     lesson = root / "notebooks" / f"{_LESSON}.ipynb"
     _row(f"lesson {_LESSON}, executed", _time(lambda: _execute(lesson), min(runs, 3)))
 

@@ -137,6 +137,8 @@ class Progress:
         """Read off pip's log, then off the folder it fills, how many packages it has got."""
         said = self.log.read_text(encoding="utf-8", errors="replace")
         total = len(self.names) - len(re.findall(r"(?m)^Ignoring ", said))
+        if "Obtaining file:" in said:
+            return total, total, "installing the course itself"
         if "\nInstalling collected packages" in said:
             infos = self.venv.glob("lib/python*/site-packages/*.dist-info")
             arrived = sorted(infos, key=lambda path: path.stat().st_mtime)

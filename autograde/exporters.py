@@ -1,4 +1,4 @@
-"""How nbgrader reads submissions: never through a file that a learner wrote."""
+"""How nbgrader reads a submission: not at all, that is left to Restore."""
 
 from __future__ import annotations
 

@@ -25,13 +25,19 @@ def has_screen(environment: Mapping[str, str], platform: str = sys.platform) -> 
 
 
 def choose_arguments(environment: Mapping[str, str], *, is_root: bool) -> list[str]:
-    """Return the command line; what it logs below a warning is of no use to a learner."""
-    arguments = [f"--ServerApp.root_dir={ROOT}", "--ServerApp.log_level=WARN"]
+    """Return the command line; what is logged below an error is of no use to a learner."""
+    arguments = [
+        f"--ServerApp.root_dir={ROOT}",
+        f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
+        "--ServerApp.log_level=ERROR",
+        "--LabApp.log_level=ERROR",
+        "--KernelManager.transport_encryption=auto",  # else each kernel warns that it has none
+    ]
     if is_root:
         arguments.append("--allow-root")
     if not has_screen(environment):
         arguments.append("--no-browser")
-    return [sys.executable, "-m", "jupyterlab", str(ROOT / FIRST_LESSON), *arguments]
+    return [sys.executable, "-m", "jupyterlab", *arguments]
 
 
 def main() -> None:

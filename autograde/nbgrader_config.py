@@ -61,6 +61,7 @@ def ignored_names(root: Path) -> list[str]:
 
 def configure(c: Any, root: Path | None = None) -> None:
     """Set everything on a traitlets Config; `root` is the course's folder."""
+    import zmq
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.converters import GenerateAssignment
     from nbgrader.preprocessors import (
@@ -124,3 +125,8 @@ def configure(c: Any, root: Path | None = None) -> None:
     c.GenerateFeedback.preprocessors = [HideTests, GetGrades, CSSHTMLHeaderPreprocessor]
 
     c.Execute.timeout = _VALIDATE_SECONDS
+
+    # JupyterLab panels
+    c.FormgradeExtension.debug = False  # it would list this configuration, which no page can show
+    if zmq.has("curve"):
+        c.KernelManager.transport_encryption = "auto"  # else each kernel warns that it has none

@@ -12,6 +12,13 @@ from tasklab.gates import wait_until
 __all__ = ["Log"]
 
 _KEPT_BYTES = 1 << 20
+_DIFFERS_EACH_RUN = (
+    (re.compile(r"^\[\d{4}-\d\d-\d\d [^]]*\] ", re.MULTILINE), ""),
+    (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:port"),
+    (re.compile(r"'127\.0\.0\.1', \d+"), "'127.0.0.1', port"),
+    (re.compile(r"\[\d+\]"), "[pid]"),
+    (re.compile(r"\bpid: ?\d+"), "pid"),
+)
 _COMPLAINT = re.compile(r"CRITICAL|ERROR|WARNING|^\s*\w*(Error|Exception|Warning|Exit)\b: ")
 
 
@@ -75,6 +82,14 @@ class Log:
             middle = f"\n[… {left_out} bytes left out …]\n".encode()
             return (head + middle + tail).decode(errors="replace")
         return (head + tail).decode(errors="replace")
+
+    @property
+    def steady(self) -> str:
+        """The text without dates, process ids and ports: two runs of the same are equal."""
+        text = self.text
+        for pattern, instead in _DIFFERS_EACH_RUN:
+            text = pattern.sub(instead, text)
+        return text
 
     @property
     def lines(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import select
 import socket
 import threading
 import time
@@ -54,6 +55,7 @@ class Mailroom:
 
     def __init__(self) -> None:
         self._letters: dict[int, Letter] = {}
+        self._senders: dict[int, socket.socket] = {}
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
         self._held = False
@@ -108,6 +110,16 @@ class Mailroom:
     @property
     def in_flight(self) -> tuple[Letter, ...]:
         return tuple(letter for letter in self.letters if letter.status is None)
+
+    @property
+    def awaited(self) -> tuple[Letter, ...]:
+        """The letters in flight whose sender has not hung up: it still waits for the answer."""
+        with self._changed:
+            return tuple(
+                letter
+                for number, letter in self._letters.items()
+                if number in self._senders and not _has_hung_up(self._senders[number])
+            )
 
     @property
     def delivered(self) -> tuple[Letter, ...]:
@@ -168,19 +180,21 @@ class Mailroom:
 
     # -- one letter, in the thread of its connection --------------------------------------------
 
-    def _take(self, body: dict[str, Any]) -> int | None:
+    def _take(self, body: dict[str, Any], sender: socket.socket) -> int | None:
         """Record a letter and return what to answer, once it may be answered."""
         with self._changed:
             if len(self._letters) >= _MOST_LETTERS:
                 return 507
             letter = Letter(next(self._numbers), body, time.monotonic())
             self._letters[letter.number] = letter
+            self._senders[letter.number] = sender
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._held or self._server is None)
             if self._delay and self._server is not None:
                 due = letter.arrived + self._delay
                 while self._server is not None and (left := due - time.monotonic()) > 0:
                     self._changed.wait(left)
+            del self._senders[letter.number]
             if self._server is None:
                 return None
             status = self._status
@@ -189,6 +203,16 @@ class Mailroom:
             )
             self._changed.notify_all()
             return status
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    poll = select.poll()
+    try:
+        poll.register(connection, select.POLLIN)
+        # Nothing to read means that it is open; the end of the stream is read as no bytes.
+        return bool(poll.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):
+        return True
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -208,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ValueError
         except ValueError:
             return self._answer(422, {"error": "a letter is a JSON object"})
-        status = self.server.mailroom._take(body)
+        status = self.server.mailroom._take(body, self.connection)
         if status:
             self._answer(status, {"accepted": status == 202})
         else:

@@ -80,6 +80,26 @@ class ServerProcess(Client):
 
     def start(self) -> ServerProcess:
         """Start and return once it accepts connections; raise ServerDidNotStart otherwise."""
+        try:
+            self._begin()
+            self._wait_ready()
+        except BaseException:
+            self.stop(patience=1.0)
+            raise
+        return self
+
+    def run(self, within: float = _START_WITHIN) -> int:
+        """Let a command that serves nothing, such as `--print-config`, end; return its exit code.
+
+        What it wrote is in the log. Raises DeadlinePassed if it goes on.
+        """
+        try:
+            self._begin()
+            return self.wait(within)
+        finally:
+            self.stop(patience=1.0)
+
+    def _begin(self) -> None:
         watching = _started.get()
         if watching is not None:
             watching.append(self)
@@ -87,16 +107,10 @@ class ServerProcess(Client):
         if launcher is None:
             launcher, self._owns_launcher = Launcher().start(), True
         self._launcher = launcher
-        try:
-            if refused := launcher.refused.get(self._arguments):
-                raise refused
-            launcher.wait_ready()
-            self._spawn(launcher)
-            self._wait_ready()
-        except BaseException:
-            self.stop(patience=1.0)
-            raise
-        return self
+        if refused := launcher.refused.get(self._arguments):
+            raise refused
+        launcher.wait_ready()
+        self._spawn(launcher)
 
     def _spawn(self, launcher: Launcher) -> None:
         # Bound here and handed down: no port is free one moment and taken the next.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from tasklab.scenes import BARS, DOTS, Bar, Beats, Dot, Mark, Scene, Seconds, order_lanes
+from tasklab.scenes import BARS, DOTS, Bar, Beats, Dot, Mark, Scene, Seconds
 
 __all__ = ["AnswerLike", "HeartbeatLike", "LetterLike", "MailroomLike", "Timeline"]
 
@@ -230,4 +230,104 @@ class Timeline:
             starts_at=self._starts_at,
             ends_at=self._ends_at,
             now=now,
+        )
+
+
+def _usual_kind(lane: str) -> str:
+    usual = {"client": "request", "thread pool": "thread", "worker": "process", "mailroom": "letter"}
+    return next((kind for name, kind in usual.items() if lane.startswith(name)), "work")
+
+
+def _is_mailroom(thing: Any) -> bool:
+    return hasattr(thing, "letters")
+
+
+def _is_letter(thing: Any) -> bool:
+    return hasattr(thing, "arrived") and hasattr(thing, "answered")
+
+
+def _is_answer(thing: Any) -> bool:
+    return hasattr(thing, "sent") and hasattr(thing, "received")
+
+
+def _is_heartbeat(thing: Any) -> bool:
+    return hasattr(thing, "times") and hasattr(thing, "period")
+
+
+def _read(source: Any, lane: str | None) -> list[Mark]:
+    if _is_mailroom(source):
+        return [_letter_bar(letter, lane) for letter in source.letters]
+    if _is_letter(source):
+        return [_letter_bar(source, lane)]
+    if _is_answer(source):
+        return [_request_bar(source, lane)]
+    return [
+        _beats(
+            lane or getattr(source, "lane", "event loop"),
+            tuple(source.times),
+            source.period,
+            getattr(source, "since", None),
+            getattr(source, "until", None),
+        )
+    ]
+
+
+def _letter_bar(letter: LetterLike, lane: str | None) -> Bar:
+    outcome = "" if letter.answered is None else str(letter.status or "hung up")
+    label = f"letter to {letter.to.partition('@')[0]}".strip()
+    return Bar(
+        lane or "mailroom", label, letter.arrived, letter.answered, "letter", outcome, live=True
+    )
+
+
+def _request_bar(answer: AnswerLike, lane: str | None) -> Bar:
+    outcome = "" if answer.status is None else str(answer.status)
+    # The moment a connection broke is not known, so such a bar has no end.
+    lost = answer.received is None and getattr(answer, "error", None) is not None
+    return Bar(
+        lane or "client",
+        f"{answer.method} {answer.path}",
+        answer.sent,
+        answer.received,
+        "request",
+        "no answer, connection lost" if lost else outcome,
+        live=not lost,
+    )
+
+
+def _beats(
+    lane: str, times: tuple[float, ...], period: float, since: float | None, until: float | None
+) -> Beats:
+    if not times and (since is None or until is None):
+        raise ValueError("a heartbeat without a single beat needs since and until")
+    return Beats(
+        lane,
+        tuple(sorted(times)),
+        period,
+        min(times) if since is None else since,
+        max(times) if until is None else until,
+    )
+
+
+def _refuse_unknown_kind(kind: str, known: Iterable[str]) -> None:
+    if kind not in known:
+        raise ValueError(f"there is no kind {kind!r}; choose one of {', '.join(known)}")
+
+
+def _refuse_unreal_times(label: str, *times: float | None) -> None:
+    for at in times:
+        if at is not None and not math.isfinite(at):
+            raise ValueError(f"{label!r} is at {at}; give seconds from time.monotonic()")
+
+
+def _refuse_unknown_fields(title: str) -> None:
+    known = set(Scene.arrange([], notes={}, now=0.0).measured)
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(title) if field is not None}
+    except ValueError as error:
+        raise ValueError(f"the title {title!r} cannot be read: {error}") from None
+    if unknown := fields - known:
+        raise ValueError(
+            f"the title asks for {', '.join(sorted(unknown))!r}; "
+            f"it can quote {', '.join(sorted(known))} (write {{{{ for a brace)"
         )

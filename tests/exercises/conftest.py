@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from autograde.notebooks import read_notebook
+from autograde.planting import plant
 from autograde.submission import Exercise, rebuild
 
 ROOT = Path(__file__).resolve().parents[2]
 _HEADER = re.compile(r"# (fails|passes|base): (.+)")
-_FILE = re.compile(r"# file: (\S+)")
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,9 @@ def _answers(slug: str, folder: str) -> dict[str, str]:
     assert not remarks, remarks
     exercise = Exercise.from_notebook(slug, instructor)
     return {
-        name: without_bugs(text) if folder == "solutions" else text
+        name: plant(text, name).solution if folder == "solutions" else text
         for name, text in exercise.files_of(rebuilt).items()
     }
-
-
-def without_bugs(text: str) -> str:
-    """The instructor's answer as a learner would write it: the fix, without the markers."""
-    kept, in_bug = [], False
-    for line in text.splitlines():
-        marker = line.strip()
-        if marker.startswith("### BEGIN BUG"):
-            in_bug = True
-        elif marker.startswith("### END SOLUTION"):
-            in_bug = False
-        elif not marker.startswith("### BEGIN SOLUTION") and not in_bug:
-            kept.append(line)
-    return "\n".join(kept) + "\n"
 
 
 def _read_proof(exercise: Exercise, path: Path, bases: dict[str, dict[str, str]]) -> Proof:

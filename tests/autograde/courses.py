@@ -1,0 +1,164 @@
+"""A tiny course in a temporary folder: one exercise, which the real engine grades."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAME = "01-no-letter"
+
+ANSWER = """\
+%%writefile newsletter.py
+import os
+
+import httpx
+from fastapi import BackgroundTasks, FastAPI
+
+app = FastAPI()
+
+
+def deliver(number):
+    url = os.environ["MAILROOM_URL"] + "/letters"
+    httpx.post(url, json={"to": "ada@example.org", "issue": number})
+
+
+@app.get("/health")
+def health():
+    return "ok"
+
+
+@app.post("/issues", status_code=202)
+def publish(issue: dict, tasks: BackgroundTasks):
+    ### BEGIN SOLUTION
+    tasks.add_task(deliver, issue["number"])
+    ### BEGIN BUG
+    # # Nobody sees to the letter.
+    #
+    # if issue:
+    #     pass
+    ### END SOLUTION
+    return {"accepted": True}
+"""
+
+SETUP = """\
+from tasklab import Mailroom, check, hidden_check, uvicorn
+"""
+
+HEALTH = """\
+with check("health-answers", look="the log") as found:
+    with uvicorn("newsletter:app") as server:
+        answer = server.get("/health")
+    found.expect(answer.status_code == 200, saw=f"{answer.status_code}", expected="200")
+    found.passes("200 from /health")
+"""
+
+LETTER = """\
+hidden_check("letter-arrives")
+### BEGIN HIDDEN TESTS
+SECRET_NUMBER = 4711
+with check("letter-arrives", look="lesson 00") as found:
+    with Mailroom() as mailroom, uvicorn("newsletter:app", mailroom=mailroom) as server:
+        server.post("/issues", json={"number": SECRET_NUMBER})
+        mailroom.wait_for(delivered=1, within=1.0)
+    found.passes("one letter")
+### END HIDDEN TESTS
+"""
+
+
+def code(source: str, name: str = "", **nbgrader: Any) -> dict[str, Any]:
+    return {
+        "cell_type": "code",
+        "execution_count": 3,
+        "outputs": [{"output_type": "stream", "name": "stdout", "text": ["seen\n"]}],
+        **_cell(source, name, "code", nbgrader),
+    }
+
+
+def markdown(source: str, name: str = "", **nbgrader: Any) -> dict[str, Any]:
+    return {"cell_type": "markdown", **_cell(source, name, "markdown", nbgrader)}
+
+
+def _cell(source: str, name: str, cell_type: str, nbgrader: dict[str, Any]) -> dict[str, Any]:
+    flags = {"solution": False, "grade": False, "locked": False, "task": False}
+    metadata: dict[str, Any] = {}
+    if name:
+        metadata["nbgrader"] = {
+            **flags,
+            **nbgrader,
+            "grade_id": name,
+            "schema_version": 3,
+            "cell_type": cell_type,
+        }
+    return {"source": source.splitlines(keepends=True), "metadata": metadata}
+
+
+def answer(source: str = ANSWER, name: str = "answer-newsletter") -> dict[str, Any]:
+    return code(source, name, solution=True)
+
+
+def check_cell(source: str, name: str, points: float) -> dict[str, Any]:
+    return code(source, name, grade=True, locked=True, points=points)
+
+
+def notebook(*cells: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "cells": [
+            {**cell, "id": cell.get("id", f"cell-{number}")}
+            for number, cell in enumerate(cells, start=1)
+        ],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def exercise() -> dict[str, Any]:
+    return notebook(
+        markdown("# No letter\n\nThe server says 202."),
+        code("print('observe')"),
+        answer(),
+        code(SETUP, "checks-setup", locked=True),
+        check_cell(HEALTH, "health-answers", 2),
+        check_cell(LETTER, "letter-arrives", 3),
+        markdown("Because the task is attached.", "own-words", solution=True, grade=True, points=0),
+    )
+
+
+@dataclass
+class Course:
+    """The course's folder, and short ways to put files into it."""
+
+    root: Path
+
+    def source(self, content: dict[str, Any], name: str = NAME) -> Path:
+        return self._write(self.root / "solutions" / name / f"{name}.ipynb", content)
+
+    def read_source(self) -> dict[str, Any]:
+        return self._read(self.root / "solutions" / NAME / f"{NAME}.ipynb")
+
+    def starter(self, name: str = NAME) -> dict[str, Any]:
+        return self._read(self.root / "exercises" / name / f"{name}.ipynb")
+
+    def submit(self, student: str, content: dict[str, Any] | bytes) -> Path:
+        path = self.root / "classroom" / "submitted" / student / NAME / f"{NAME}.ipynb"
+        if isinstance(content, bytes):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            return path
+        return self._write(path, content)
+
+    @staticmethod
+    def _write(path: Path, content: dict[str, Any]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        return path
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found

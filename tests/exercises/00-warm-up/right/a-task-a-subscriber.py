@@ -1,0 +1,33 @@
+# passes: several tasks, one a subscriber
+import os
+
+import httpx
+from fastapi import BackgroundTasks, FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "alan@example.org", "grace@example.org")
+
+app = FastAPI(title="Newsletter")
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+def deliver(issue: Issue, subscriber: str) -> None:
+    letter = {"to": subscriber, "subject": issue.subject, "issue": issue.number}
+    httpx.post(f"{MAILROOM_URL}/letters", json=letter, timeout=30.0).raise_for_status()
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue, tasks: BackgroundTasks) -> dict[str, int]:
+    for subscriber in SUBSCRIBERS:
+        tasks.add_task(deliver, issue, subscriber)
+    return {"issue": issue.number, "subscribers": len(SUBSCRIBERS)}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
