@@ -16,7 +16,7 @@ _EXIT_CODES = {"passed": 0, "failed": 1, "broken": 3}
 
 
 class _OneSentence(click.Group):
-    """Tell an error in one sentence, with its exit code; a traceback shown to a user is a defect."""
+    """Tell an error in one sentence, with its exit code, and never as a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -41,7 +41,7 @@ def main() -> None:
 @click.argument("exercise")
 @click.option("--files", is_flag=True, help="Check the files as they are now, not the notebook's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--sandbox/--no-sandbox", default=True, help="Run the answer behind a wall (default).")
+@click.option("--sandbox/--no-sandbox", default=True, help="Run the answer behind a wall.")
 def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
     """Check your own work on EXERCISE: a folder, a notebook, or a number such as 06."""
     from autograde.check import check_work, collect_work
@@ -72,20 +72,22 @@ def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Say what is stale; write nothing.")
 @click.argument("names", nargs=-1)
 def exercises(only_check: bool, names: tuple[str, ...]) -> None:
-    """Generate exercises/ from solutions/, all or the named ones."""
+    """Generate exercises/ and the README's table from solutions/, all or the named ones."""
     from autograde.exercises import build, find_stale
     from autograde.submission import project_root
+    from autograde.syllabus import stale_readme, write_readme
 
     root = project_root()
     if only_check:
-        stale = find_stale(root)
+        stale = [*find_stale(root), *stale_readme(root)]
         for line in stale:
             click.echo(line, err=True)
         if stale:
-            click.echo("exercises/ is not what solutions/ says: run `make exercises`.", err=True)
+            click.echo("Something is not what solutions/ says: run `make exercises`.", err=True)
             sys.exit(1)
         return
     build(root, list(names) or None)
+    write_readme(root)
 
 
 if __name__ == "__main__":

@@ -87,8 +87,9 @@ def digest(*parts: bytes) -> str:
 
 def describe_packages(root: Path, venv: Path) -> str:
     """Name all that the packages depend on; a moved or copied folder counts as another one."""
+    lock = (root / "requirements.lock").read_bytes()
     python = "\n".join((sys.version, sys.base_prefix, str(venv)))
-    return digest((root / "requirements.lock").read_bytes(), python.encode())
+    return digest(re.sub(rb"(?m)^\s*#.*\n", b"", lock), python.encode())
 
 
 def describe_project(root: Path) -> str:

@@ -6,7 +6,10 @@ JupyterLab and nbgrader load it through etc/nbgrader_config.py, whichever folder
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +91,11 @@ def configure(c: Any, root: Path | None = None) -> None:
     # SQLite makes no folders, and JupyterLab logs an exchange that is not there as an error.
     with contextlib.suppress(OSError):
         (classroom / "exchange").mkdir(parents=True, exist_ok=True)
+
+    # nbgrader starts alembic by its name, also where the environment is not activated.
+    if shutil.which("alembic") is None:
+        scripts = str(Path(sys.executable).parent)
+        os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
 
     c.CourseDirectory.course_id = COURSE
     c.CourseDirectory.root = str(root)

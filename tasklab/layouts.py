@@ -86,15 +86,21 @@ class Layout:
     labels: list[Label] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
 
+    @property
+    def scale(self) -> float:
+        """By how much to shrink a picture that is too high however much shares a label."""
+        return min(1.0, HIGHEST / self.height)
+
 
 def lay_out(scene: Scene, title: str, measure: Measure) -> Layout:
     """Place everything; crowds of marks share one label as soon as the picture gets too high."""
+    layout = Layout(0.0)
     for shown in (scene, fold_lanes(scene)):
         for most_rows in range(MOST_ROWS, -1, -1):
             layout = _Sheet(shown, measure, most_rows).lay_out(title)
             if layout.height <= HIGHEST:
                 return layout
-    raise AssertionError("folded lanes always fit")
+    return layout
 
 
 class _Sheet:
@@ -114,11 +120,8 @@ class _Sheet:
 
     def lay_out(self, title: str) -> Layout:
         layout = Layout(MARGIN)
-        for line in self._wrap(title, 15, self.right - MARGIN):
-            layout.labels.append(
-                Label(line, MARGIN, layout.height, self.measure(line, 15, True), 15, bold=True)
-            )
-            layout.height += LINE * 15 / 11
+        layout.labels = self._title_lines(title)
+        layout.height = layout.labels[-1].bottom
         layout.height += 0.15
         top = layout.height
         for lane in self.scene.lanes:
@@ -160,16 +163,29 @@ class _Sheet:
         )
         return text[:fits].rstrip() + "…"
 
+    def _title_lines(self, title: str) -> list[Label]:
+        """Break the title into at most two large lines, or three smaller ones."""
+        room = self.right - MARGIN
+        lines = self._wrap(title, 15, room)
+        points = 15 if len(lines) <= 2 else 12
+        if points == 12:
+            lines = self._wrap(title, 12, room)
+            lines = [*lines[:2], self._shorten(" ".join(lines[2:]), room, 12, True)]
+        height = LINE * points / 11
+        return [
+            Label(line, MARGIN, MARGIN + n * height, self.measure(line, points, True), points, True)
+            for n, line in enumerate(lines)
+        ]
+
     def _wrap(self, text: str, points: float, room: float) -> list[str]:
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".strip()
-            if lines[-1] and self.measure(longer, points, True) > room:
-                lines.append(word)
-            else:
+            if self.measure(longer, points, True) <= room:
                 lines[-1] = longer
-        lines = [*lines[:1], " ".join(lines[1:])] if len(lines) > 1 else lines
-        return [self._shorten(line, room, points, True) for line in lines]
+            else:
+                lines.append(self._shorten(word, room, points, True))
+        return [line for line in lines if line] or [""]
 
     # -- lanes --------------------------------------------------------------------------------
 
@@ -201,7 +217,9 @@ class _Sheet:
         while True:
             items = [self._crowd(group) for group in crowded]
             items += [self._item(mark) for group in groups if group not in crowded for mark in group]
-            rows = _pack(items)
+            rows = _pack(items, in_order=True)
+            if len(rows) > self.most_rows:
+                rows = _pack(items)
             rest = [group for group in groups if group not in crowded and len(group) > 1]
             if len(rows) <= self.most_rows or not rest:
                 break
@@ -214,7 +232,7 @@ class _Sheet:
         middle = (ROW - LINE) / 2
         if isinstance(mark, Dot):
             x = self._x(mark.at)
-            item = self._beside(mark.label, x, x, 0.2)
+            item = self._beside(mark.label, x, x, 2 * BESIDE)
             item.shapes.append(Shape(mark.kind, x, ROW / 2))
             return item
         x, right = self._x(mark.start), self._x_end(mark)
@@ -248,7 +266,8 @@ class _Sheet:
     def _above(self, text: str, x: float, right: float) -> Item:
         room = self.right - self.left
         width = min(self.measure(text, 11, False), room)
-        label = self._label(text, max(self.left, min(x, self.right - width)), 0.0, room)
+        place = min(x + BESIDE / 2, self.right - width)
+        label = self._label(text, max(self.left, place), 0.0, room)
         return Item(
             min(x, label.x), max(right, label.right) + APART, height=LINE + ROW, labels=[label]
         )
@@ -272,9 +291,9 @@ class _Sheet:
             )
             for number, bar in enumerate(bars)
         ]
-        y = LINE + len(bars) * pitch
+        y = LINE + (len(bars) * pitch if self.most_rows else 0.0)
         item.shapes += [Shape(dot.kind, self._x(dot.at), y + 0.18) for dot in dots]
-        item.height = y + (0.4 if dots else 0.1)
+        item.height = max(y + (0.4 if dots else 0.1), LINE + len(bars) * pitch)
         return item
 
     # -- heartbeats ---------------------------------------------------------------------------
@@ -289,7 +308,7 @@ class _Sheet:
                 width = self.measure(text, 11, False)
                 if width + 0.3 <= right - x:
                     place = (x + right - width) / 2
-                    beats.labels.append(self._label(text, place, (ROW - LINE) / 2, width, boxed=True))
+                    beats.labels.append(self._label(text, place, (ROW - LINE) / 2, width))
                     break
             else:
                 captions.append(self._caption(self.scene.silence(lane, gap), x, right))
@@ -343,16 +362,14 @@ class _Sheet:
         layout.height = y + LINE
 
 
-def _pack(items: Iterable[Item]) -> list[list[Item]]:
-    """Put each item into the first row where it overlaps nothing."""
+def _pack(items: Iterable[Item], *, in_order: bool = False) -> list[list[Item]]:
+    """Put each item into the first row where it overlaps nothing, or `in_order` into the last."""
     rows: list[list[Item]] = []
     for item in sorted(items, key=lambda item: item.left):
-        row = next(
-            (row for row in rows if all(item.left >= o.right - 1e-6 or item.right <= o.left + 1e-6 for o in row)),
-            None,
-        )
-        if row is None:
-            rows.append([item])
+        for row in rows[-1:] if in_order else rows:
+            if all(item.left >= o.right - 1e-6 or item.right <= o.left + 1e-6 for o in row):
+                row.append(item)
+                break
         else:
-            row.append(item)
+            rows.append([item])
     return rows

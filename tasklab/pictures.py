@@ -53,15 +53,16 @@ def draw(scene: Scene, title: str) -> Figure:
     from matplotlib.figure import Figure
 
     layout = lay_out(scene, title, measure)
-    figure = Figure(figsize=(WIDTH / 2.54, layout.height / 2.54), facecolor=PAPER)
+    scale = layout.scale
+    figure = Figure((WIDTH * scale / 2.54, layout.height * scale / 2.54), facecolor=PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(layout.height, 0))
     axes.set_axis_off()
     for shape in layout.shapes:
-        _draw_shape(axes, shape)
+        _draw_shape(axes, shape, scale)
     for label in layout.labels:
-        _draw_label(axes, label)
+        _draw_label(axes, label, scale)
     return figure
 
 
@@ -72,7 +73,7 @@ def draw_png(scene: Scene, title: str) -> bytes:
     with _plain_settings():
         draw(scene, title).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     small = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(96, dither=Image.Dither.NONE).save(
+    Image.open(buffer).convert("RGB").quantize(48, dither=Image.Dither.NONE).save(
         small, "PNG", optimize=True
     )
     return small.getvalue()
@@ -116,7 +117,7 @@ def measure(text: str, points: float, bold: bool) -> float:
     return float(width) / 72 * 2.54 * 1.02
 
 
-def _draw_label(axes: Axes, label: Label) -> None:
+def _draw_label(axes: Axes, label: Label, scale: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     if label.boxed:
@@ -135,7 +136,7 @@ def _draw_label(axes: Axes, label: Label) -> None:
         label.x,
         label.y + label.height * 0.76,
         label.text,
-        fontproperties=_font(label.points, label.bold),
+        fontproperties=_font(label.points * scale, label.bold),
         color=label.colour,
         verticalalignment="baseline",
         parse_math=False,
@@ -143,14 +144,14 @@ def _draw_label(axes: Axes, label: Label) -> None:
     )
 
 
-def _draw_shape(axes: Axes, shape: Shape) -> None:
+def _draw_shape(axes: Axes, shape: Shape, scale: float) -> None:
     from matplotlib.patches import Polygon, Rectangle
 
     x, y, right, bottom = shape.x, shape.y, shape.right, shape.y + shape.height
     if shape.kind in DOT_LOOKS:
         colour, marker = DOT_LOOKS[shape.kind]
         axes.plot(
-            [x], [y], marker=marker, markersize=10, color=colour, markeredgecolor=INK,
+            [x], [y], marker=marker, markersize=10 * scale, color=colour, markeredgecolor=INK,
             markeredgewidth=0.8, linestyle="none", zorder=6,
         )
     elif shape.kind in BAR_LOOKS:
@@ -161,7 +162,7 @@ def _draw_shape(axes: Axes, shape: Shape) -> None:
             Polygon(
                 corners, closed=True, facecolor=look.colour, edgecolor=INK,
                 hatch=look.hatch if shape.height > 0.3 else "", hatchcolor=look.hatch_colour,
-                linewidth=0.8 if shape.height > 0.3 else 0.4, zorder=3,
+                linewidth=0.8 if shape.height > 0.3 else min(0.4, shape.height * 4 - 0.1), zorder=3,
             )
         )
     elif shape.kind == "band":

@@ -278,9 +278,11 @@ def gunicorn(
 ) -> ServerProcess:
     """Serve `target` with gunicorn and, if given, the settings file `config`."""
     settings = ["--config", config] if config else []
+    # The control socket would be a file in the user's home, one for all that run.
+    settings += ["--no-control-socket", "--bind", "fd://3"]
     return ServerProcess(
         "gunicorn",
-        ["gunicorn", target, *settings, "--bind", "fd://3", *arguments],
+        ["gunicorn", target, *settings, *arguments],
         mailroom=mailroom,
         env=env,
         start_within=start_within,

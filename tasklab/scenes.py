@@ -145,8 +145,6 @@ class Scene:
         edges += [bar.end for bar in bars if bar.end is not None]
         if any(bar.end is None and bar.live for bar in bars):
             edges.append(min(now, latest))
-        if any(bar.end is None for bar in bars) and ends_at is not None:
-            edges.append(ends_at)
         beats = [
             replace(m, until=min(m.until, latest), times=tuple(t for t in m.times if t <= latest))
             for m in marks
@@ -161,6 +159,13 @@ class Scene:
                 for gap in find_gaps(pulse.times, pulse.since, pulse.until, pulse.silence)
                 if origin < gap.end and gap.start <= max(edges)
             ]
+        if ends_at is not None:
+            edges.append(ends_at)
+        elif beats:
+            # A loop that beats again, or an answer that never came, needs time to be seen.
+            missing = notes.keys() - {mark.lane for mark in (*bars, *dots)}
+            after = math.inf if missing else max(0.3, 0.12 * (max(edges) - min(edges)))
+            edges.append(min(max(edges) + after, max(pulse.until for pulse in beats)))
         start, end = min(edges) - origin, max(edges) - origin
         shown = [_shift(m, origin) for m in (*bars, *dots, *beats)]
         names = sorted(dict.fromkeys([*(m.lane for m in shown), *notes]), key=_rank)
@@ -206,7 +211,8 @@ class Scene:
         label = bar.label.replace("{seconds}", str(self.seconds(bar)))
         long = self.seconds(bar) >= 0.095
         if bar.end is None and not bar.outcome:
-            length = f" after {self.seconds(bar)}" if long and "{seconds}" not in bar.label else ""
+            told = not long or bar.kind == "process" or "{seconds}" in bar.label
+            length = "" if told else f" after {self.seconds(bar)}"
             return f"{label}: {BARS[bar.kind].unfinished}{length}"
         if bar.outcome:
             after = f" after {self.seconds(bar)}" if long and bar.end is not None else ""
@@ -302,9 +308,19 @@ class Scene:
 def summarize(scene: Scene, marks: Sequence[Bar | Dot]) -> str:
     """Say in one line what many marks have in common."""
     bars = [mark for mark in marks if isinstance(mark, Bar)]
-    dots = Counter(DOTS[mark.kind] for mark in marks if isinstance(mark, Dot))
-    words = [_summarize_bars(scene, group) for group in _by_kind(bars)]
-    return "; ".join([*words, *(f"{number} {what}" for what, number in dots.items())])
+    dots: dict[str, list[str]] = {}
+    for mark in marks:
+        if isinstance(mark, Dot):
+            dots.setdefault(mark.kind, []).append(mark.label)
+    words = [
+        scene.text(group[0]) if len(group) == 1 else _summarize_bars(scene, group)
+        for group in _by_kind(bars)
+    ]
+    words += [
+        labels[0] if len(labels) == 1 else f"{len(labels)} {DOTS[kind]}"
+        for kind, labels in dots.items()
+    ]
+    return "; ".join(words)
 
 
 def _summarize_bars(scene: Scene, bars: Sequence[Bar]) -> str:
@@ -323,22 +339,21 @@ def _summarize_bars(scene: Scene, bars: Sequence[Bar]) -> str:
 
 
 def fold_lanes(scene: Scene) -> Scene:
-    """Put all lanes of one sort of actor into one."""
+    """Put all lanes of one sort of actor into one, and keep its most silent heartbeat."""
     groups: dict[int, list[Lane]] = {}
     for lane in scene.lanes:
         groups.setdefault(_rank(lane.name), []).append(lane)
     lanes = []
     for rank, group in groups.items():
-        if len(group) == 1:
-            lanes += group
-            continue
-        name = f"{len(group)} " + ("others" if rank % 2 else f"{ACTORS[rank // 2]}s")
+        many = "others" if rank % 2 else f"{ACTORS[rank // 2]}s"
+        pulses = [pulse for lane in group for pulse in lane.beats]
+        pulses.sort(key=lambda p: max((g.seconds for g in scene.gaps(p, over=0.0)), default=0.0))
         lanes.append(
             Lane(
-                name,
+                group[0].name if len(group) == 1 else f"{len(group)} {many}",
                 tuple(bar for lane in group for bar in lane.bars),
                 tuple(dot for lane in group for dot in lane.dots),
-                tuple(pulse for lane in group for pulse in lane.beats),
+                tuple(pulses[-1:]),
                 group[0].note,
             )
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +154,30 @@ class Course:
             path.write_bytes(content)
             return path
         return self._write(path, content)
+
+    @property
+    def db_url(self) -> str:
+        return f"sqlite:///{self.root / 'classroom' / 'gradebook.db'}"
+
+    def nbgrader(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the nbgrader command in a folder inside the course, with its installed settings."""
+        settings = self.root / "etc"
+        settings.mkdir(exist_ok=True)
+        (settings / "nbgrader_config.py").write_text(
+            "from pathlib import Path\n"
+            "from autograde.nbgrader_config import configure\n"
+            f"configure(get_config(), Path({str(self.root)!r}))\n",
+            encoding="utf-8",
+        )
+        # The settings installed with this environment are those of the course around these tests.
+        chosen = {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_PREFER_ENV_PATH": "0"}
+        return subprocess.run(
+            [sys.executable, "-m", "nbgrader", *arguments],
+            cwd=self.root / "solutions" / NAME,
+            env={**os.environ, **chosen},
+            capture_output=True,
+            text=True,
+        )
 
     @staticmethod
     def _write(path: Path, content: dict[str, Any]) -> Path:

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -195,39 +191,12 @@ def test_a_folder_without_its_notebook_stops_the_build(course: Course) -> None:
 
 @pytest.mark.slow
 def test_plain_nbgrader_makes_the_same_file_and_fills_the_gradebook(course: Course) -> None:
-    """Run from a folder inside the course, with the settings file that is installed."""
     build(course.root)
     built = read_tree(course.root / "exercises")
-    config = course.root / "etc"
-    config.mkdir()
-    (config / "nbgrader_config.py").write_text(
-        "from pathlib import Path\n"
-        "from autograde.nbgrader_config import configure\n"
-        f"configure(get_config(), Path({str(course.root)!r}))\n",
-        encoding="utf-8",
-    )
-    inside = course.root / "solutions" / NAME
-    command = [sys.executable, "-m", "nbgrader", "generate_assignment", NAME, "--force"]
-    run = subprocess.run(
-        command,
-        cwd=inside,
-        env={**os.environ, "JUPYTER_CONFIG_DIR": str(config)},
-        capture_output=True,
-        text=True,
-    )
+    run = course.nbgrader("generate_assignment", NAME, "--force")
     assert run.returncode == 0, run.stderr
     assert read_tree(course.root / "exercises") == built
     from nbgrader.api import Gradebook
 
-    with Gradebook(f"sqlite:///{course.root}/classroom/gradebook.db") as gradebook:
+    with Gradebook(course.db_url) as gradebook:
         assert gradebook.find_assignment(NAME).max_score == 5
-    course.source(json.loads(json.dumps(exercise()).replace("### END SOLUTION", "#")))
-    run = subprocess.run(
-        command,
-        cwd=inside,
-        env={**os.environ, "JUPYTER_CONFIG_DIR": str(config)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 1
-    assert f"{NAME}.ipynb, cell 3, line 20: found BEGIN SOLUTION without an end" in run.stderr

@@ -88,8 +88,8 @@ BEGIN, BUG, END = "### BEGIN SOLUTION", "### BEGIN BUG", "### END SOLUTION"
         ([BEGIN, "x = 1", BUG, "# x = (", END], 5, "the starter is not Python"),
         (
             ["def f():", "    " + BEGIN, "    return 1", "    " + END],
-            2,
-            "the starter is not Python",
+            4,
+            "(expected an indented block after function definition on line 2)",
         ),
         (["x = 1"], 1, "no '### BEGIN SOLUTION'"),
         (["# BEGIN SOLUTION", "x = 1", "# END SOLUTION"], 2, "reads like a marker"),

@@ -85,3 +85,17 @@ def pytest_generate_tests(metafunc: Any) -> None:
     if "proof" in metafunc.fixturenames:
         proofs = collect_proofs()
         metafunc.parametrize("proof", proofs, ids=[proof.test_id for proof in proofs])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Count what `make stress` graded."""
+    counted = [
+        dict(report.user_properties)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call" and "gradings" in dict(report.user_properties)
+    ]
+    if counted:
+        gradings = sum(properties["gradings"] for properties in counted)
+        disagreements = sum(properties["disagreements"] for properties in counted)
+        terminalreporter.write_line(f"{gradings} gradings, {disagreements} disagreements")

@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -40,9 +40,25 @@ def told(report: Report) -> str:
     return "\n".join(str(result.verdict) for result in report.results)
 
 
-def test_proof(proof: Proof) -> None:
+@pytest.fixture(scope="session")
+def judgements(
+    request: pytest.FixtureRequest,
+) -> Iterator[dict[str, Future[tuple[str | None, Report]]]]:
+    """Grade the selected proofs side by side: most of a grading is waiting."""
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        yield {
+            proof.test_id: executor.submit(judge, proof)
+            for item in request.session.items
+            if isinstance(item, pytest.Function) and item.originalname == "test_proof"
+            for proof in [cast("Proof", item.callspec.params["proof"])]
+        }
+        executor.shutdown(cancel_futures=True)
+
+
+@pytest.mark.timeout(600)
+def test_proof(proof: Proof, judgements: dict[str, Future[tuple[str | None, Report]]]) -> None:
     """The answer is judged as its file says, for the reason it says, by evidence alone."""
-    first, report = judge(proof)
+    first, report = judgements[proof.test_id].result()
 
     assert report.outcome is not Outcome.BROKEN, told(report)
     assert first == proof.fails, told(report)
@@ -93,7 +109,9 @@ def busy_processors() -> Iterator[None]:
 
 @pytest.mark.stress
 @pytest.mark.timeout(3600)
-def test_every_run_agrees(proof: Proof, record_property: pytest.RecordProperty) -> None:
+def test_every_run_agrees(
+    proof: Proof, record_property: Callable[[str, object], None]
+) -> None:
     """Graded N times with the processors oversubscribed four times, the verdicts are the same."""
     runs = int(os.environ.get("STRESS_REPEATS", "20"))
     with busy_processors(), ThreadPoolExecutor(AT_ONCE) as executor:

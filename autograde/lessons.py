@@ -1,0 +1,77 @@
+"""Run every lesson anew, each in a clean kernel and a folder of its own, and keep its outputs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+__all__ = ["LESSONS", "copy_lessons", "main", "run_lesson"]
+
+LESSONS = Path(__file__).resolve().parent.parent / "notebooks"
+_LONGEST_CELL = 120
+
+
+def copy_lessons(folder: Path) -> None:
+    """Put the lessons into `folder`: one reads its neighbours, and some write files beside them."""
+    for path in LESSONS.glob("*.ipynb"):
+        shutil.copy(path, folder)
+
+
+def run_lesson(path: Path, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the notebook as a clean kernel leaves it, in the folder that it is in.
+
+    Raises nbclient's CellExecutionError where a cell fails that is not tagged raises-exception.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=_LONGEST_CELL,
+        kernel_name="python3",
+        # What differs from run to run would make every commit a large one.
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    # IPython writes its history and profile into the home folder of whoever runs it.
+    quiet = {"IPYTHONDIR": str(path.parent / ".ipython"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    client.execute(env={**os.environ, **quiet, **(environment or {})})
+    notebook.metadata.language_info = {"name": "python"}
+    return dict(notebook)
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the lessons with these file names, or all; return the exit code."""
+    import nbformat
+    from nbclient.exceptions import CellExecutionError
+
+    lessons = [LESSONS / name for name in names] or sorted(LESSONS.glob("*.ipynb"))
+    for lesson in lessons:
+        if not lesson.is_file():
+            click.echo(f"There is no lesson {lesson.name} in {LESSONS.name}/.", err=True)
+            return 2
+        before = time.monotonic()
+        with TemporaryDirectory() as folder:
+            copy_lessons(Path(folder))
+            try:
+                notebook = run_lesson(Path(folder, lesson.name))
+            except CellExecutionError as error:
+                click.echo(f"{lesson.name} fails; nothing of it was changed.\n{error}", err=True)
+                return 1
+        nbformat.write(nbformat.from_dict(notebook), lesson)
+        click.echo(f"{lesson.name}  {time.monotonic() - before:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

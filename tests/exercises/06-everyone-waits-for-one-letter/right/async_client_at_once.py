@@ -1,0 +1,59 @@
+# passes: one asynchronous client for the whole app, all letters at once
+"""The newsletter: publish an issue, and every subscriber gets a letter."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from fastapi import BackgroundTasks, FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "grace@example.org", "katherine@example.org")
+
+log = logging.getLogger("newsletter")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with httpx.AsyncClient(timeout=60) as client:
+        app.state.client = client
+        yield
+
+
+app = FastAPI(title="Newsletter", lifespan=lifespan)
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+async def hand_over(subscriber: str, issue: Issue, client: httpx.AsyncClient) -> None:
+    """Give one letter to the mailroom; raise if it is refused."""
+    response = await client.post(
+        f"{MAILROOM_URL}/letters",
+        json={"to": subscriber, "subject": issue.subject, "issue": issue.number},
+    )
+    response.raise_for_status()
+
+
+async def deliver(issue: Issue) -> None:
+    """Send an issue to every subscriber."""
+    letters = (hand_over(subscriber, issue, app.state.client) for subscriber in SUBSCRIBERS)
+    await asyncio.gather(*letters)
+    log.info("issue %s is delivered", issue.number)
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue, tasks: BackgroundTasks) -> dict[str, int]:
+    tasks.add_task(deliver, issue)
+    return {"accepted": issue.number}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}

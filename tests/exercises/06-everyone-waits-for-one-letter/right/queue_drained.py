@@ -1,0 +1,72 @@
+# passes: a queue with a consumer in the lifespan, drained before the app goes
+"""The newsletter: publish an issue, and every subscriber gets a letter."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import requests
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "grace@example.org", "katherine@example.org")
+
+log = logging.getLogger("newsletter")
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+def hand_over(subscriber: str, issue: Issue) -> None:
+    """Give one letter to the mailroom; raise if it is refused."""
+    response = requests.post(
+        f"{MAILROOM_URL}/letters",
+        json={"to": subscriber, "subject": issue.subject, "issue": issue.number},
+        timeout=60,
+    )
+    response.raise_for_status()
+
+
+async def deliver(issue: Issue) -> None:
+    """Send an issue to every subscriber."""
+    for subscriber in SUBSCRIBERS:
+        await asyncio.to_thread(hand_over, subscriber, issue)
+
+
+async def consume(issues: asyncio.Queue[Issue]) -> None:
+    while True:
+        issue = await issues.get()
+        try:
+            await deliver(issue)
+        except Exception:
+            log.exception("issue %s was not delivered", issue.number)
+        finally:
+            issues.task_done()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.issues = asyncio.Queue()
+    consumer = asyncio.create_task(consume(app.state.issues))
+    yield
+    await app.state.issues.join()
+    consumer.cancel()
+
+
+app = FastAPI(title="Newsletter", lifespan=lifespan)
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue) -> dict[str, int]:
+    app.state.issues.put_nowait(issue)
+    return {"accepted": issue.number}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}

@@ -1,0 +1,67 @@
+# passes: one thread with a queue of its own, ended and joined in the lifespan
+"""The newsletter: publish an issue, and every subscriber gets a letter."""
+
+import asyncio
+import logging
+import os
+import queue
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import requests
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "grace@example.org", "katherine@example.org")
+
+log = logging.getLogger("newsletter")
+issues: queue.SimpleQueue["Issue | None"] = queue.SimpleQueue()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    postman = threading.Thread(target=deliver_issues)
+    postman.start()
+    yield
+    issues.put(None)
+    await asyncio.to_thread(postman.join)
+
+
+app = FastAPI(title="Newsletter", lifespan=lifespan)
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+def hand_over(subscriber: str, issue: Issue) -> None:
+    """Give one letter to the mailroom; raise if it is refused."""
+    response = requests.post(
+        f"{MAILROOM_URL}/letters",
+        json={"to": subscriber, "subject": issue.subject, "issue": issue.number},
+        timeout=60,
+    )
+    response.raise_for_status()
+
+
+def deliver_issues() -> None:
+    while (issue := issues.get()) is not None:
+        for subscriber in SUBSCRIBERS:
+            try:
+                hand_over(subscriber, issue)
+            except requests.RequestException as error:
+                log.error("letter to %s was not delivered: %s", subscriber, error)
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue) -> dict[str, int]:
+    issues.put(issue)
+    return {"accepted": issue.number}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}

@@ -1,0 +1,49 @@
+# fails: every-letter-arrives
+# The issue is kept in one place for all, and the second takes the place of the first.
+"""The newsletter: publish an issue, and every subscriber gets a letter."""
+
+import logging
+import os
+
+import requests
+from fastapi import BackgroundTasks, FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "grace@example.org", "katherine@example.org")
+
+log = logging.getLogger("newsletter")
+app = FastAPI(title="Newsletter")
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+def hand_over(subscriber: str, issue: Issue) -> None:
+    """Give one letter to the mailroom; raise if it is refused."""
+    response = requests.post(
+        f"{MAILROOM_URL}/letters",
+        json={"to": subscriber, "subject": issue.subject, "issue": issue.number},
+        timeout=60,
+    )
+    response.raise_for_status()
+
+
+def deliver() -> None:
+    """Send the current issue to every subscriber."""
+    for subscriber in SUBSCRIBERS:
+        hand_over(subscriber, app.state.issue)
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue, tasks: BackgroundTasks) -> dict[str, int]:
+    app.state.issue = issue
+    tasks.add_task(deliver)
+    return {"accepted": issue.number}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
