@@ -53,6 +53,7 @@ SETTINGS = {
 NO_NETWORK = re.compile(
     "NewConnectionError|NameResolutionError|ProxyError|ConnectTimeout|ReadTimeout"
     "|Max retries exceeded|Connection (refused|reset|aborted)|Network is unreachable"
+    r"|\(from versions: none\)"
 )
 
 
@@ -211,8 +212,9 @@ def explain_failure(log: Path) -> str:
         )
     if NO_NETWORK.search(said):
         return (
-            "The packages cannot be downloaded, because pip reaches no package index: check the "
-            f"network and pip's own settings, and run the same command again (pip's log: {log})."
+            "The packages cannot be downloaded: pip reaches no package index that has them; check "
+            "the network and pip's own settings, and run the same command again (pip's log: "
+            f"{log})."
         )
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing")
     return f"The packages could not be installed; pip's last words are `{last}` (its log: {log})."

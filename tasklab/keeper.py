@@ -253,6 +253,8 @@ def main() -> Job | None:
     else:
         prctl(_SUBREAPER, 1)
     if "--warm" in options:
+        # gunicorn notes the current folder when it is imported; "." still holds in a later one.
+        os.environ["PWD"] = "."
         for name in options[options.index("--warm") + 1].split(","):
             importlib.import_module(name)
     return Keeper(control, guard=guard).keep()

@@ -16,8 +16,8 @@ WIDTH = 20.0
 HIGHEST = 10.0
 MARGIN = 0.35
 LINE = 0.46
-ROW = 0.64
-BAR = 0.46
+ROW = 0.68
+BAR = 0.54
 THINNEST = 0.12
 BESIDE = 0.14
 APART = 0.25
@@ -114,7 +114,7 @@ class _Sheet:
         self.right = WIDTH - MARGIN
         span = max(scene.end - scene.start, 0.02)
         self.step = 0.1 if span >= 2 else 10 ** math.floor(math.log10(span / 10))
-        pad = math.ceil(span * 0.03 / self.step) * self.step
+        pad = math.ceil(span * 0.05 / self.step) * self.step
         self.first = self._round(scene.start) - pad
         self.last = self._round(scene.start + span) + pad
 
@@ -175,6 +175,7 @@ class _Sheet:
         return [
             Label(line, MARGIN, MARGIN + n * height, self.measure(line, points, True), points, True)
             for n, line in enumerate(lines)
+            if line or not n
         ]
 
     def _wrap(self, text: str, points: float, room: float) -> list[str]:
@@ -198,8 +199,8 @@ class _Sheet:
         rows = [row for pulse in lane.beats for row in self._beat_rows(lane, pulse)]
         rows += self._mark_rows(lane)
         if not rows:
-            room = self.right - self.left
-            note = self._label(lane.note, self._x(0), (ROW - LINE) / 2, room, colour=MUTED)
+            room = self.right - self._x(0) - BESIDE
+            note = self._label(lane.note, self._x(0) + BESIDE, (ROW - LINE) / 2, room, colour=MUTED)
             rows = [[Item(self.left, self.right, labels=[note])]]
         for row in rows:
             for item in row:

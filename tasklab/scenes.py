@@ -166,6 +166,8 @@ class Scene:
             missing = notes.keys() - {mark.lane for mark in (*bars, *dots)}
             after = math.inf if missing else max(0.3, 0.12 * (max(edges) - min(edges)))
             edges.append(min(max(edges) + after, max(pulse.until for pulse in beats)))
+        if not marks:
+            edges.append(origin + 1.0)
         start, end = min(edges) - origin, max(edges) - origin
         shown = [_shift(m, origin) for m in (*bars, *dots, *beats)]
         names = sorted(dict.fromkeys([*(m.lane for m in shown), *notes]), key=_rank)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "01-no-letter"
+FIX = '    tasks.add_task(deliver, issue["number"])'
 
 ANSWER = """\
 %%writefile newsletter.py
@@ -132,6 +133,16 @@ def exercise() -> dict[str, Any]:
     )
 
 
+def find(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the cell with this grade_id."""
+    found: dict[str, Any] = next(
+        cell
+        for cell in content["cells"]
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == name
+    )
+    return found
+
+
 @dataclass
 class Course:
     """The course's folder, and short ways to put files into it."""
@@ -178,6 +189,16 @@ class Course:
             capture_output=True,
             text=True,
         )
+
+    def fix(self, *, wrong: bool = False) -> dict[str, Any]:
+        """Return the starter as a learner hands it in: mended, or with another bug."""
+        content = self.starter()
+        cell = find(content, "answer-newsletter")
+        fix = FIX.replace('issue["number"]', "None") if wrong else FIX
+        old = "    # Nobody sees to the letter.\n\n    if issue:\n        pass"
+        cell["source"] = "".join(cell["source"]).replace(old, fix)
+        assert fix in cell["source"]
+        return content
 
     @staticmethod
     def _write(path: Path, content: dict[str, Any]) -> Path:
