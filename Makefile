@@ -33,7 +33,7 @@ lint: environment ## Check style and types
 
 .PHONY: lessons
 lessons: environment ## Run every lesson anew and keep its outputs
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/python -m autograde.lessons
 
 .PHONY: exercises
 exercises: environment ## Make exercises/ from solutions/

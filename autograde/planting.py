@@ -172,7 +172,8 @@ def _uncomment(line: str, indent: str, number: int) -> str:
         raise _LineError(
             number,
             f"found {line.strip()!r} in a BUG part; each of its lines is a comment whose '#' "
-            f"stands in column {len(indent) + 1}, below its '### {BEGIN}'.",
+            f"stands in column {len(indent) + 1}, below its '### {BEGIN}', and '### {END}' comes "
+            "after the last.",
         )
     text = line[len(indent) + 1 :].removeprefix(" ").rstrip()
     return indent + text if text else ""

@@ -158,7 +158,11 @@ class _Sheet:
         if self.measure(text, points, bold) <= room:
             return text
         fits = next(
-            (n for n in range(len(text), 0, -1) if self.measure(text[:n] + "…", points, bold) <= room),
+            (
+                n
+                for n in range(len(text), 0, -1)
+                if self.measure(text[:n] + "…", points, bold) <= room
+            ),
             0,
         )
         return text[:fits].rstrip() + "…"
@@ -211,13 +215,21 @@ class _Sheet:
 
     def _mark_rows(self, lane: Lane) -> list[list[Item]]:
         groups: list[list[Bar] | list[Dot]] = [
-            *([b for b in lane.bars if b.kind == kind] for kind in dict.fromkeys(b.kind for b in lane.bars)),
-            *([d for d in lane.dots if d.kind == kind] for kind in dict.fromkeys(d.kind for d in lane.dots)),
+            *(
+                [b for b in lane.bars if b.kind == kind]
+                for kind in dict.fromkeys(b.kind for b in lane.bars)
+            ),
+            *(
+                [d for d in lane.dots if d.kind == kind]
+                for kind in dict.fromkeys(d.kind for d in lane.dots)
+            ),
         ]
         crowded: list[list[Bar] | list[Dot]] = []
         while True:
             items = [self._crowd(group) for group in crowded]
-            items += [self._item(mark) for group in groups if group not in crowded for mark in group]
+            items += [
+                self._item(mark) for group in groups if group not in crowded for mark in group
+            ]
             rows = _pack(items, in_order=True)
             if len(rows) > self.most_rows:
                 rows = _pack(items)
@@ -349,7 +361,9 @@ class _Sheet:
         layout.shapes.append(Shape("divider", MARGIN, bottom, self.right - MARGIN))
         grid = []
         free = MARGIN + width + BESIDE
-        for number in range(math.ceil(self.first / step - 1e-9), math.floor(self.last / step + 1e-9) + 1):
+        for number in range(
+            math.ceil(self.first / step - 1e-9), math.floor(self.last / step + 1e-9) + 1
+        ):
             share = (number * step - self.first) / span
             x = self.left + share * (self.right - self.left)
             grid.append(Shape("zero" if number == 0 else "grid", x, top, 0.0, bottom - top))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import io
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from operator import sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasklab.layouts import INK, MUTED, WIDTH, Label, Layout, Shape, lay_out
@@ -74,9 +76,9 @@ def draw_png(scene: Scene, title: str) -> bytes:
     with _plain_settings():
         draw(scene, title).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     small = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(
-        palette=_palette(), dither=Image.Dither.NONE
-    ).save(small, "PNG", optimize=True)
+    Image.open(buffer).convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE).save(
+        small, "PNG", optimize=True
+    )
     return small.getvalue()
 
 
@@ -87,15 +89,15 @@ def _palette() -> Image.Image:
 
     looks = [colour for look in BAR_LOOKS.values() for colour in (look.colour, look.hatch_colour)]
     looks += [colour for colour, _ in DOT_LOOKS.values()]
-    used = [ImageColor.getrgb(colour) for colour in dict.fromkeys([PAPER, BAND, INK, MUTED, *looks])]
-    colours = [*used]
-    for edge in (PAPER, INK, BAND):
-        for share in (0.2, 0.4, 0.6, 0.8):
-            colours += [
-                tuple(round(a + share * (b - a)) for a, b in zip(colour, ImageColor.getrgb(edge), strict=True))
-                for colour in used
-            ]
-    flat = [channel for colour in dict.fromkeys(colours) for channel in colour][: 3 * 256]
+    used = [ImageColor.getrgb(colour)[:3] for colour in [PAPER, BAND, INK, MUTED, *looks]]
+    colours: list[tuple[int, ...]] = []
+    for share, edge in [(0.0, used[0]), *itertools.product((0.2, 0.4, 0.6, 0.8), used[:3])]:
+        for colour in used:
+            blend = tuple(round(a + share * (b - a)) for a, b in zip(colour, edge, strict=True))
+            # Pillow cannot tell nearer neighbours apart and would take a blend for the colour.
+            if all(max(map(abs, map(sub, blend, known))) >= 12 for known in colours):
+                colours.append(blend)
+    flat = [channel for colour in colours[:256] for channel in colour]
     image = Image.new("P", (1, 1))
     image.putpalette(flat)
     return image
@@ -123,9 +125,7 @@ def _plain_settings() -> Iterator[None]:
 def _font(points: float, bold: bool) -> FontProperties:
     from matplotlib.font_manager import FontProperties
 
-    return FontProperties(
-        family="DejaVu Sans", size=points, weight="bold" if bold else "normal"
-    )
+    return FontProperties(family="DejaVu Sans", size=points, weight="bold" if bold else "normal")
 
 
 @lru_cache(maxsize=4096)
@@ -173,18 +173,36 @@ def _draw_shape(axes: Axes, shape: Shape, scale: float) -> None:
     if shape.kind in DOT_LOOKS:
         colour, marker = DOT_LOOKS[shape.kind]
         axes.plot(
-            [x], [y], marker=marker, markersize=10 * scale, color=colour, markeredgecolor=INK,
-            markeredgewidth=0.8, linestyle="none", zorder=6,
+            [x],
+            [y],
+            marker=marker,
+            markersize=10 * scale,
+            color=colour,
+            markeredgecolor=INK,
+            markeredgewidth=0.8,
+            linestyle="none",
+            zorder=6,
         )
     elif shape.kind in BAR_LOOKS:
         look = BAR_LOOKS[shape.kind]
         tip = min(0.3, shape.width / 2) if shape.is_open else 0.0
-        corners = [(x, y), (right - tip, y), (right, (y + bottom) / 2), (right - tip, bottom), (x, bottom)]
+        corners = [
+            (x, y),
+            (right - tip, y),
+            (right, (y + bottom) / 2),
+            (right - tip, bottom),
+            (x, bottom),
+        ]
         axes.add_patch(
             Polygon(
-                corners, closed=True, facecolor=look.colour, edgecolor=INK,
-                hatch=look.hatch if shape.height > 0.3 else "", hatchcolor=look.hatch_colour,
-                linewidth=0.8 if shape.height > 0.3 else min(0.4, shape.height * 4 - 0.1), zorder=3,
+                corners,
+                closed=True,
+                facecolor=look.colour,
+                edgecolor=INK,
+                hatch=look.hatch if shape.height > 0.3 else "",
+                hatchcolor=look.hatch_colour,
+                linewidth=0.8 if shape.height > 0.3 else min(0.4, shape.height * 4 - 0.1),
+                zorder=3,
             )
         )
     elif shape.kind == "band":
@@ -192,8 +210,13 @@ def _draw_shape(axes: Axes, shape: Shape, scale: float) -> None:
     elif shape.kind == "gap":
         axes.add_patch(
             Rectangle(
-                (x, y), shape.width, shape.height, facecolor=PAPER, edgecolor="#D55E00",
-                linewidth=1.6, zorder=3,
+                (x, y),
+                shape.width,
+                shape.height,
+                facecolor=PAPER,
+                edgecolor="#D55E00",
+                linewidth=1.6,
+                zorder=3,
             )
         )
     else:

@@ -234,7 +234,12 @@ class Timeline:
 
 
 def _usual_kind(lane: str) -> str:
-    usual = {"client": "request", "thread pool": "thread", "worker": "process", "mailroom": "letter"}
+    usual = {
+        "client": "request",
+        "thread pool": "thread",
+        "worker": "process",
+        "mailroom": "letter",
+    }
     return next((kind for name, kind in usual.items() if lane.startswith(name)), "work")
 
 

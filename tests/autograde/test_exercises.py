@@ -187,16 +187,3 @@ def test_a_folder_without_its_notebook_stops_the_build(course: Course) -> None:
     (folder / "other.ipynb").write_text("{}", encoding="utf-8")
     with pytest.raises(Misuse, match=r"03-empty holds other\.ipynb; it must"):
         build(course.root)
-
-
-@pytest.mark.slow
-def test_plain_nbgrader_makes_the_same_file_and_fills_the_gradebook(course: Course) -> None:
-    build(course.root)
-    built = read_tree(course.root / "exercises")
-    run = course.nbgrader("generate_assignment", NAME, "--force")
-    assert run.returncode == 0, run.stderr
-    assert read_tree(course.root / "exercises") == built
-    from nbgrader.api import Gradebook
-
-    with Gradebook(course.db_url) as gradebook:
-        assert gradebook.find_assignment(NAME).max_score == 5

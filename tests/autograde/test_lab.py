@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
 
 from autograde.lab import choose_arguments, has_screen
 from tasklab.gates import wait_until
@@ -45,7 +46,7 @@ def test_arguments_follow_the_machine() -> None:
 
 
 def test_it_prints_the_lessons_address_and_nothing_red(tmp_path: Path) -> None:
-    """Kernel, Validate, formgrader and the assignment list leave the log without a complaint."""
+    """A kernel, the formgrader and the assignment list leave the log without a complaint."""
     log = tmp_path / "log"
     places = ("CONFIG", "DATA", "RUNTIME")
     environment = {**os.environ, **{f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in places}}
@@ -74,13 +75,13 @@ def test_it_prints_the_lessons_address_and_nothing_red(tmp_path: Path) -> None:
             assert listed.json()["success"] is True
             assert http.get("/formgrader/api/status", timeout=60).json() == {"status": True}
             kernel = http.post("/api/kernels", json={"name": "python3"}, timeout=60).json()
-            wait_until(
-                lambda: (
-                    http.get(f"/api/kernels/{kernel['id']}").json()["execution_state"] != "dead"
-                ),
-                within=30,
-                what="the kernel",
+            client = BlockingKernelClient(
+                connection_file=str(tmp_path / "RUNTIME" / f"kernel-{kernel['id']}.json")
             )
+            client.load_connection_file()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            client.stop_channels()
             http.delete(f"/api/kernels/{kernel['id']}", timeout=60).raise_for_status()
     finally:
         lab.send_signal(signal.SIGTERM)

@@ -17,11 +17,15 @@ import psutil
 
 from tasklab import wait_until
 
-__all__ = ["Lab", "copy_course", "find_processes", "open_lab", "stop_processes"]
+__all__ = ["MARK", "Lab", "copy_course", "find_processes", "open_lab"]
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("autograde", "tasklab", "notebooks", "exercises", "solutions")
-_ALARMS = ("[E ", "[C ", "| ERROR", "| CRITICAL", "Traceback (most recent call last)")
+# An environment variable of everything that one test starts, and of nothing else.
+MARK = "COURSE_WALK"
+
+_ROOT = Path(__file__).resolve().parents[2]
+_FOLDERS = ("autograde", "tasklab", "notebooks", "exercises", "solutions")
+_RED = ("[E ", "[C ", "| ERROR", "| CRITICAL", "Traceback (most recent call last)")
+_ASKED_TO_STOP = "received signal 15, stopping"
 _START_WITHIN = 90.0
 _STOP_WITHIN = 30.0
 
@@ -29,13 +33,13 @@ _STOP_WITHIN = 30.0
 def copy_course(destination: Path) -> Path:
     """Copy what a learner clones, without what running it leaves and without any output.
 
-    Outputs are committed with the lessons; gone, they cannot be taken for those of a new run.
+    Lessons are committed with their outputs: gone, they cannot be taken for those of a new run.
     """
-    for name in FOLDERS:
-        leftovers = shutil.ignore_patterns(
-            "__pycache__", ".ipynb_checkpoints", "newsletter*.py", "gunicorn.conf.py", "*.log"
-        )
-        shutil.copytree(ROOT / name, destination / name, ignore=leftovers)
+    leftovers = shutil.ignore_patterns(
+        "__pycache__", ".ipynb_checkpoints", "newsletter*.py", "gunicorn.conf.py", "*.log"
+    )
+    for name in _FOLDERS:
+        shutil.copytree(_ROOT / name, destination / name, ignore=leftovers)
     for path in destination.glob("notebooks/*.ipynb"):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
@@ -46,64 +50,62 @@ def copy_course(destination: Path) -> Path:
 
 
 class Lab:
-    """A running JupyterLab, seen from outside: its address and what it logged."""
+    """A JupyterLab that runs, or has run: its address, and what it wrote into the terminal."""
 
-    def __init__(self, course: Path, url: str, token: str, log: Path) -> None:
-        self.course = course
-        self.url = url
-        self.token = token
-        self._log = log
+    def __init__(self, url: str, token: str, terminal: Path) -> None:
+        self._url = url
+        self._token = token
+        self._terminal = terminal
 
     def address(self, path: str) -> str:
-        return f"{self.url}lab/tree/{path}?token={self.token}"
+        return f"{self._url}lab/tree/{path}?token={self._token}"
 
     @property
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
-
-    @property
-    def alarms(self) -> list[str]:
-        """The lines that a terminal would show in red."""
-        return [line for line in self.log.splitlines() if any(sign in line for sign in _ALARMS)]
+    def red_lines(self) -> list[str]:
+        """What a terminal shows in red, apart from the word that it was asked to stop."""
+        lines = self._terminal.read_text(encoding="utf-8", errors="replace").splitlines()
+        red = [line for line in lines if any(sign in line for sign in _RED)]
+        return [line for line in red if _ASKED_TO_STOP not in line]
 
 
 @contextmanager
 def open_lab(course: Path, home: Path, mark: str) -> Iterator[Lab]:
-    """Run `make lab`'s command until the end of the `with`; it is ended by SIGTERM.
-
-    `mark` goes into the environment, so that find_processes finds what it started.
-    """
-    home.mkdir()
-    token = secrets.token_hex(16)
+    """Run what `make lab` runs, from the course's folder and for a user who is new to Jupyter."""
     runtime = home / "runtime"
+    terminal = home / "terminal.log"
+    home.mkdir()
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "IPYTHON", "XDG_"))
+    }
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")},
-        "PYTHONPATH": str(course),  # the copy's tasklab and autograde, also in its kernels
+        **inherited,
+        "PYTHONPATH": str(course),  # its kernels, too, take tasklab and autograde from the copy
         "HOME": str(home),
         "JUPYTER_RUNTIME_DIR": str(runtime),
-        "COURSE_WALK": mark,
+        MARK: mark,
     }
-    command = [
-        sys.executable, "-m", "autograde.lab", "--no-browser", "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port=0", f"--IdentityProvider.token={token}",
-    ]  # fmt: skip
-    log = home / "lab.log"
-    with log.open("wb") as file:
+    token = secrets.token_hex(16)
+    command = [sys.executable, "-m", "autograde.lab", "--no-browser"]
+    command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--IdentityProvider.token={token}"]
+    with terminal.open("wb") as file:
         server = subprocess.Popen(
             command, cwd=course, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
 
-    def find_url() -> str | None:
-        assert server.poll() is None, f"JupyterLab did not start:\n{log.read_text()}"
+    def find_url() -> str:
+        assert server.poll() is None, f"JupyterLab did not start:\n{terminal.read_text()}"
         for path in runtime.glob("jpserver-*.json"):
-            text = path.read_text(encoding="utf-8")
-            return str(json.loads(text)["url"]) if text.endswith("}") else None
-        return None
+            try:
+                return str(json.loads(path.read_text(encoding="utf-8"))["url"])
+            except ValueError:
+                return ""  # half-written
+        return ""
 
     try:
         url = wait_until(find_url, within=_START_WITHIN, what="JupyterLab's address")
-        assert url is not None
-        yield Lab(course, url, token, log)
+        yield Lab(url, token, terminal)
     finally:
         server.send_signal(signal.SIGTERM)
         try:
@@ -113,25 +115,18 @@ def open_lab(course: Path, home: Path, mark: str) -> Iterator[Lab]:
             server.wait()
 
 
-def find_processes(mark: str, *folders: Path) -> list[psutil.Process]:
-    """Return what carries `mark` in its environment or works in one of the folders.
+def find_processes(mark: str, folder: Path) -> list[psutil.Process]:
+    """Return what carries `mark` in its environment, or has to do with `folder`.
 
-    A sandbox has an environment of its own, but the copy's path in its command line.
+    A sandbox has an environment of its own, but the keeper's path in its command line.
     """
     found = []
     for process in psutil.process_iter():
         try:
-            told = [*process.cmdline(), process.cwd(), process.environ().get("COURSE_WALK", "")]
-            alive = process.status() != psutil.STATUS_ZOMBIE
+            marked = process.environ().get(MARK) == mark
+            near = any(str(folder) in word for word in (process.cwd(), *process.cmdline()))
+            if (marked or near) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
         except psutil.Error:
-            continue
-        traces = (mark, *map(str, folders))
-        if alive and any(trace in text for trace in traces for text in told):
-            found.append(process)
+            continue  # it ended meanwhile, or is another user's
     return found
-
-
-def stop_processes(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        process.kill()
-    psutil.wait_procs(processes, timeout=10)

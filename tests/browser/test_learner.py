@@ -1,0 +1,226 @@
+"""A person's way through the course: headless Chromium in a running JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from autograde.notebooks import grading_metadata, source_of
+from autograde.planting import plant
+from tasklab import DeadlinePassed, wait_until
+from tests.browser.lab import MARK, Lab, copy_course, find_processes, open_lab
+from tests.browser.window import Window
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "test-artefacts" / "browser"
+LESSON = "00-start-here"
+WARM_UP = "00-warm-up"
+EXERCISE = "06-everyone-waits-for-one-letter"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Debian's Chromium needs no sandbox of its own to show pages of this machine, and as root has none.
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    sentence = "There is no Chromium on the PATH: install the package chromium, and run this again."
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+class Walk:
+    """What one test has at hand: the copied course, the lab on it and the window on the lab."""
+
+    def __init__(self, course: Path, lab: Lab, window: Window) -> None:
+        self.course = course
+        self.lab = lab
+        self.window = window
+
+    def open_exercise(self, slug: str) -> Exercise:
+        path = f"exercises/{slug}/{slug}.ipynb"
+        self.window.open(self.lab.address(path), slug)
+        return Exercise(self, slug)
+
+
+@contextmanager
+def walk(name: str, chromium: str, folder: Path) -> Iterator[Walk]:
+    """Open the lab and a window; at the end see that the log is clean and nothing is left."""
+    mark = uuid.uuid4().hex
+    course = copy_course(folder / "course")
+    pictures = PICTURES / name
+    shutil.rmtree(pictures, ignore_errors=True)
+    try:
+        with open_lab(course, folder / "home", mark) as lab, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=QUIET, env={**os.environ, MARK: mark}
+            )
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            window = Window(page, pictures)
+            try:
+                yield Walk(course, lab, window)
+            except BaseException:
+                window.take_picture("where-it-failed")
+                raise
+            finally:
+                browser.close()
+    finally:
+        left = remaining_processes(mark, folder)
+    assert lab.red_lines == []
+    assert left == []
+
+
+def remaining_processes(mark: str, folder: Path) -> list[str]:
+    """Give what the test started a while to end; return, and end, what is still there then."""
+    try:
+        wait_until(lambda: not find_processes(mark, folder), within=20)
+    except DeadlinePassed:
+        pass
+    left = find_processes(mark, folder)
+    told = [" ".join(process.cmdline()) for process in left]
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=10)
+    return told
+
+
+def read_cells(path: Path) -> list[dict[str, Any]]:
+    """The code cells of a notebook on disk."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+class Exercise:
+    """An open exercise: which of its cells is which, and what its source says."""
+
+    def __init__(self, walk: Walk, slug: str) -> None:
+        self.window = walk.window
+        self.path = walk.course / "exercises" / slug / f"{slug}.ipynb"
+        source = json.loads((ROOT / "solutions" / slug / f"{slug}.ipynb").read_text("utf-8"))
+        self.symptom = source["metadata"]["exercise"]["symptom"]
+        self.checks: dict[str, int] = {}
+        for number, cell in enumerate(read_cells(self.path)):
+            metadata = grading_metadata(cell)
+            if metadata.get("solution"):
+                self.answer = number
+                self.starter = source_of(cell)
+                (planted,) = [
+                    plant(source_of(other), slug)
+                    for other in source["cells"]
+                    if grading_metadata(other).get("grade_id") == metadata["grade_id"]
+                ]
+                self.solution = planted.solution
+            elif metadata.get("grade") and "hidden_check(" not in source_of(cell):
+                self.checks[metadata["grade_id"]] = number
+            elif "check_exercise()" in source_of(cell):
+                self.check_all = number
+
+    def expect_verdict(self, slug: str, words: str) -> None:
+        expect(self.window.output(self.checks[slug])).to_contain_text(words)
+        expect(self.window.output(self.checks[slug])).to_contain_text(slug)
+
+    def rewrite(self, before: str, after: str) -> None:
+        """Type into the answer cell, run it, and see the file change."""
+        self.window.retype(self.answer, before.splitlines(), after.splitlines())
+        self.window.run(self.answer)
+        name, text = after.split("\n", 1)
+        written = (self.path.parent / name.split()[-1]).read_text(encoding="utf-8")
+        assert [line.rstrip() for line in written.splitlines()] == text.splitlines()
+
+
+def test_the_first_lesson_runs_from_top_to_bottom(chromium: str, tmp_path: Path) -> None:
+    path = tmp_path / "course" / "notebooks" / f"{LESSON}.ipynb"
+    with walk("lesson", chromium, tmp_path) as person:
+        window = person.window
+        window.open(person.lab.address(f"notebooks/{LESSON}.ipynb"), LESSON)
+        window.take_picture("1-opened")
+        cells = read_cells(path)
+
+        window.run_all(until=len(cells) - 1)
+
+        expect(window.output(1)).to_contain_text("200 OK")
+        expect(window.output(1)).to_contain_text("0 letters in the mailroom")
+        window.take_picture("2-symptom", cell=1)
+        window.take_picture("3-last-cell", cell=len(cells) - 1)
+        window.save()
+        for cell in read_cells(path):
+            outputs = cell["outputs"]
+            kinds = [output.get("name") or output["output_type"] for output in outputs]
+            meant = "raises-exception" in cell["metadata"].get("tags", [])
+            assert cell["execution_count"], source_of(cell)
+            assert ("error" in kinds) == meant, source_of(cell)
+            assert "stderr" not in kinds, source_of(cell)
+
+        window.follow(EXERCISE)
+        window.wait_ready(EXERCISE)
+        window.take_picture("4-next-exercise")
+
+
+def test_an_exercise_fails_is_mended_passes_and_validates(chromium: str, tmp_path: Path) -> None:
+    with walk("exercise", chromium, tmp_path) as person:
+        window = person.window
+        exercise = person.open_exercise(EXERCISE)
+        window.take_picture("1-opened")
+
+        window.run_all(until=exercise.checks[exercise.symptom])
+
+        exercise.expect_verdict(exercise.symptom, "✘ failed")
+        for word in ("saw", "expected", "look"):
+            exercise.expect_verdict(exercise.symptom, word)
+        window.take_picture("2-symptom", cell=exercise.checks[exercise.symptom])
+
+        exercise.rewrite(exercise.starter, exercise.solution)
+        window.take_picture("3-fix", cell=exercise.answer)
+        for slug, number in exercise.checks.items():
+            window.run(number)
+            exercise.expect_verdict(slug, "✔ passed")
+        window.take_picture("4-passed", cell=exercise.checks[exercise.symptom])
+        window.run(exercise.check_all)
+        expect(window.output(exercise.check_all)).to_contain_text("10 of 10 points")
+        window.take_picture("5-all-checks", cell=exercise.check_all)
+
+        window.save()
+        saved = source_of(read_cells(exercise.path)[exercise.answer])
+        assert [line.rstrip() for line in saved.splitlines()] == exercise.solution.splitlines()
+        window.expect_nothing_in_the_way()
+        assert "Success! Your notebook passes all the tests." in window.validate()
+
+
+def test_the_warm_up_is_broken_on_purpose_and_mended(chromium: str, tmp_path: Path) -> None:
+    """What its page asks the learner to do."""
+    with walk("warm-up", chromium, tmp_path) as person:
+        window = person.window
+        exercise = person.open_exercise(WARM_UP)
+        whole = exercise.starter
+        broken = whole.replace("    tasks.add_task", "    # tasks.add_task")
+        assert whole != broken
+        window.run_all(until=exercise.check_all)
+        expect(window.output(exercise.check_all)).to_contain_text("10 of 10 points")
+
+        exercise.rewrite(whole, broken)
+        window.run(exercise.checks["letter-arrives"])
+        exercise.expect_verdict("letter-arrives", "✘ failed")
+        window.take_picture("1-broken", cell=exercise.checks["letter-arrives"])
+
+        exercise.rewrite(broken, whole)
+        window.run(exercise.check_all)
+        expect(window.output(exercise.check_all)).to_contain_text("10 of 10 points")
+        window.take_picture("2-mended", cell=exercise.check_all)

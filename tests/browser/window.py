@@ -1,0 +1,128 @@
+"""JupyterLab's window, by what a person sees, clicks and types."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+__all__ = ["Window"]
+
+# Milliseconds, and generous: kernels start here while the machine is busy with other things.
+_MOMENT = 60_000
+_RUN = 240_000
+_HAS_RUN = re.compile(r"^\[\d+\]:$")
+
+
+class Window:
+    """The notebook in front. Cells are numbered from 0, code cells only."""
+
+    def __init__(self, page: Page, pictures: Path) -> None:
+        self._page = page
+        self._pictures = pictures
+        self._panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.dialog = page.locator(".jp-Dialog")
+
+    def open(self, address: str, name: str) -> None:
+        self._page.goto(address)
+        self.wait_ready(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Return once the notebook is in front, its kernel is idle and nothing is in the way."""
+        tab = self._page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current")
+        expect(tab).to_contain_text(name, timeout=_MOMENT)
+        expect(self._panel.locator(".jp-Cell").first).to_be_visible(timeout=_MOMENT)
+        status = self._page.locator("#jp-main-statusbar")
+        expect(status).to_contain_text("Python 3 (ipykernel) | Idle", timeout=_MOMENT)
+        self.expect_nothing_in_the_way()
+
+    def expect_nothing_in_the_way(self) -> None:
+        """See no dialog, such as one that asks for a kernel, and no pop-up, such as news."""
+        expect(self.dialog).to_have_count(0)
+        expect(self._page.locator(".Toastify__toast")).to_have_count(0)
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def cell(self, number: int) -> Locator:
+        return self._panel.locator(".jp-CodeCell").nth(number)
+
+    def output(self, number: int) -> Locator:
+        return self.cell(number).locator(".jp-OutputArea")
+
+    def take_picture(self, name: str, cell: int | None = None) -> None:
+        """Keep a screenshot, with the end of a cell's output in sight."""
+        if cell is not None:
+            self.output(cell).last.scroll_into_view_if_needed()
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        self._page.screenshot(path=self._pictures / f"{name}.png")
+
+    # -- doing ------------------------------------------------------------------------------------
+
+    def run_all(self, until: int) -> None:
+        """Run > Run All Cells, and wait until this cell has run."""
+        self._page.locator("#jp-MainMenu").get_by_text("Run", exact=True).click()
+        self._page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+        self._wait_run(until)
+
+    def run(self, number: int) -> None:
+        """Click into a cell, press Shift+Enter and wait until it has run anew."""
+        prompt = self._prompt(number)
+        before = prompt.text_content() or ""
+        self.cell(number).locator(".cm-content").click()
+        self._page.keyboard.press("Shift+Enter")
+        expect(prompt).not_to_have_text(before, timeout=_MOMENT)
+        self._wait_run(number)
+
+    def _prompt(self, number: int) -> Locator:
+        return self.cell(number).locator(".jp-InputPrompt")
+
+    def _wait_run(self, number: int) -> None:
+        expect(self._prompt(number)).to_have_text(_HAS_RUN, timeout=_RUN)
+
+    def retype(self, number: int, before: list[str], after: list[str]) -> None:
+        """Turn a cell's lines into other lines, key by key; the first line stays as it is."""
+        press = self._page.keyboard.press
+        self.cell(number).locator(".cm-content").click()
+        changes = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        # From the last to the first, so that a change moves no line that is still to be changed.
+        for what, start, end, new_start, new_end in reversed(changes):
+            if what == "equal":
+                continue
+            press("Control+Home")
+            for _ in range(start - 1):
+                press("ArrowDown")
+            press("End")
+            if end > start:
+                for _ in range(start, end):
+                    press("Shift+ArrowDown")
+                press("Shift+End")
+                press("Delete")
+            for line in after[new_start:new_end]:
+                press("Enter")
+                press("Shift+Home")  # the editor has indented the line as it sees fit
+                self._page.keyboard.type(line)
+
+    def save(self) -> None:
+        """Press Ctrl+S and wait until the tab no longer shows the dot of unsaved changes."""
+        self._page.keyboard.press("Control+s")
+        expect(self._page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")).to_have_count(
+            0, timeout=_MOMENT
+        )
+
+    def follow(self, link: str) -> None:
+        self._panel.get_by_role("link", name=link).first.click()
+
+    def validate(self) -> str:
+        """Press nbgrader's button and return what its dialog says; close the dialog."""
+        self._panel.get_by_role("button", name="Validate").click()
+        expect(self.dialog).to_have_count(1, timeout=_RUN)
+        said = self.dialog.inner_text()
+        self.take_picture("validate")
+        self.dialog.get_by_role("button").last.click()
+        return said

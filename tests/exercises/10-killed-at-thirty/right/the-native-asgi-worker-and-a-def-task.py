@@ -1,0 +1,81 @@
+# passes: gunicorn's own ASGI worker, which cannot cancel a thread
+# A def task is out of reach of the worker that cancels what awaits.
+# file: newsletter.py
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from urllib.request import Request, urlopen
+
+from fastapi import BackgroundTasks, FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "alan@example.org", "grace@example.org")
+
+logger = logging.getLogger("newsletter")
+app = FastAPI(title="Newsletter")
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+class MailProvider:
+    """The mailroom, one letter at a time; what fails for a moment is tried again."""
+
+    attempts = 2
+    pause = 0.1  # seconds
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def send(self, letter: dict[str, str | int]) -> None:
+        request = Request(f"{self.url}/letters", data=json.dumps(letter).encode())
+        request.add_header("Content-Type", "application/json")
+        self._try_again(lambda: self._post(request))
+
+    def _post(self, request: Request) -> None:
+        with urlopen(request, timeout=300):
+            pass
+
+    def _try_again(self, action: Callable[[], None]) -> None:
+        for attempt in range(1, self.attempts + 1):
+            try:
+                return action()
+            except OSError:
+                if attempt == self.attempts:
+                    raise
+                time.sleep(self.pause * attempt)
+
+
+provider = MailProvider(MAILROOM_URL)
+
+
+def deliver(issue: Issue) -> None:
+    for subscriber in SUBSCRIBERS:
+        letter = {"to": subscriber, "subject": issue.subject, "issue": issue.number}
+        try:
+            provider.send(letter)
+        except OSError as error:
+            logger.error("Issue %d did not reach %s: %s", issue.number, subscriber, error)
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue, tasks: BackgroundTasks) -> dict[str, int]:
+    tasks.add_task(deliver, issue)
+    return {"issue": issue.number, "subscribers": len(SUBSCRIBERS)}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+# file: gunicorn.conf.py
+import os
+
+worker_class = "asgi"
+workers = 1
+timeout = int(os.environ.get("WORKER_TIMEOUT", "30"))  # seconds
+graceful_timeout = 30  # seconds

@@ -1,0 +1,174 @@
+"""Every lesson runs in a clean kernel, shows what it showed when it was committed, and reads well."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from autograde.lessons import LESSONS, copy_lessons, run_lesson
+from autograde.notebooks import read_notebook, source_of
+from tasklab.gates import wait_until
+
+NOTEBOOKS = sorted(LESSONS.glob("*.ipynb"))
+ROOT = LESSONS.parent
+SECONDS = 20
+TAG = "raises-exception"
+
+each_lesson = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def cells_of(path: Path, kind: str) -> list[dict[str, Any]]:
+    return [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == kind]
+
+
+def text_of(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else "".join(value)
+
+
+def words_of(cell: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a cell shows, pictures left out: their times differ from run to run."""
+    shown = []
+    for output in cell["outputs"]:
+        if output["output_type"] == "stream":
+            shown.append((output["name"], text_of(output["text"])))
+        elif output["output_type"] == "error":
+            shown.append(("error", output["ename"]))
+        else:
+            data = output["data"]
+            told = data.get("text/markdown") or data["text/plain"]
+            shown.append(("shown", re.sub(r" at 0x[0-9a-f]+", "", text_of(told))))
+    return shown
+
+
+def prose_of(path: Path) -> str:
+    """The lesson's markdown without code, addresses and formulas of other people's making."""
+    prose = "\n\n".join(source_of(cell) for cell in cells_of(path, "markdown"))
+    prose = re.sub(r"^```.*?^```", "", prose, flags=re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"`[^`]*`", "", prose)
+    return re.sub(r"\]\([^)]*\)", "]", prose)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Every process in the process table that works in the folder, or was started for it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            started_for = process.environ().get("TMPDIR", "") == str(folder)
+            if started_for or Path(process.cwd()).is_relative_to(folder):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    copy_lessons(tmp_path)
+    yield tmp_path
+
+
+def test_there_are_lessons() -> None:
+    assert NOTEBOOKS[0].name == "00-start-here.ipynb"
+
+
+@pytest.mark.slow
+@each_lesson
+def test_a_clean_run_shows_what_is_committed(path: Path, folder: Path) -> None:
+    """If only the outputs differ, `make lessons` renews them."""
+    before = time.monotonic()
+    notebook = run_lesson(folder / path.name, {"TMPDIR": str(folder)})
+    seconds = time.monotonic() - before
+    wait_until(lambda: not left_behind(folder), what=f"the end of {left_behind(folder)}")
+
+    for ran, committed in zip(notebook.cells, read_notebook(path)["cells"], strict=True):
+        if ran["cell_type"] == "code":
+            assert words_of(ran) == words_of(committed), source_of(committed)
+    # Other people's work on the same machine stretches every second.
+    assert seconds <= SECONDS * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+@each_lesson
+def test_every_code_cell_is_committed_with_its_run(path: Path) -> None:
+    counts = [cell["execution_count"] for cell in cells_of(path, "code")]
+    assert counts == list(range(1, len(counts) + 1))
+    assert any(cell["outputs"] for cell in cells_of(path, "code"))
+
+
+@each_lesson
+def test_a_cell_fails_only_where_it_says_so(path: Path) -> None:
+    for cell in cells_of(path, "code"):
+        failed = [out["ename"] for out in cell["outputs"] if out["output_type"] == "error"]
+        announced = re.findall(r"# raises (\w+)$", source_of(cell), re.MULTILINE)
+        assert failed == announced
+        assert (TAG in cell["metadata"].get("tags", [])) == bool(announced)
+
+
+@each_lesson
+def test_claims_stand_beside_checks(path: Path) -> None:
+    """Every section that runs something asserts something."""
+    section, code = "", dict[str, str]()
+    for cell in read_notebook(path)["cells"]:
+        if cell["cell_type"] == "code":
+            code[section] = code.get(section, "") + source_of(cell)
+        elif headings := re.findall(r"^#{1,2} (.+)$", source_of(cell), re.MULTILINE):
+            section = headings[-1]
+    assert [
+        name for name, text in code.items() if not re.search(r"\bassert\b|expect\(", text)
+    ] == []
+
+
+@each_lesson
+def test_the_page_reads_in_order(path: Path) -> None:
+    """One H1 at the top, no level skipped, a text for every picture, every link leads somewhere."""
+    markdown = "\n\n".join(source_of(cell) for cell in cells_of(path, "markdown"))
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", markdown, re.MULTILINE)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    steps = zip(levels, levels[1:], strict=False)
+    assert all(deeper <= level + 1 for level, deeper in steps)
+    assert "![](" not in markdown
+    links = re.findall(r"\]\(([^)#]+)", markdown)
+    local = [link for link in links if not link.startswith("https://")]
+    assert [link for link in local if not (path.parent / link).exists()] == []
+
+
+@each_lesson
+def test_a_picture_says_in_words_what_it_shows(path: Path) -> None:
+    for cell in cells_of(path, "code"):
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            assert "image/png" not in data, "show a Timeline, or an <img> with alt"
+            for image in re.findall(r"<img[^>]*>", text_of(data.get("text/html", ""))):
+                assert re.search(r'alt="[^"]*\d[^"]*"', image), "the alt text has no number"
+
+
+@each_lesson
+def test_folded_answers_can_be_opened_and_read(path: Path) -> None:
+    for cell in cells_of(path, "markdown"):
+        source = source_of(cell)
+        assert source.count("<details>") == source.count("</details>")
+        assert source.count("<details>") == len(
+            re.findall(r"<details><summary>[^<]+</summary>\n\n[^<]", source)
+        )
+        assert source.count("</details>") == len(re.findall(r"\n\n</details>(?:\n\n|$)", source))
+
+
+@each_lesson
+def test_the_voice(path: Path) -> None:
+    prose = prose_of(path)
+    banned = r"!(?!\[)|\b(?:simply|just|obviously|we|we'll|our|let's)\b"
+    assert re.findall(banned, prose, re.IGNORECASE) == []
+
+
+@each_lesson
+def test_nothing_in_the_file_belongs_to_one_machine_or_one_run(path: Path) -> None:
+    text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", path.read_text(encoding="utf-8"))
+    assert re.findall(r"/tmp/|/root/|/home/|/Users/|127\.0\.0\.1:\d|\[\d{3,}\]", text) == []
+    assert '"execution": {' not in text
