@@ -36,7 +36,7 @@ def run_lesson(path: Path, environment: Mapping[str, str] | None = None) -> Note
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         timeout=_LONGEST_CELL,
@@ -66,9 +66,10 @@ def main(names: Sequence[str]) -> int:
             try:
                 notebook = run_lesson(Path(folder, lesson.name))
             except CellExecutionError as error:
-                click.echo(f"{lesson.name} fails, so it stays as it was.\n{error}", err=True)
+                why = f"{error.ename}: {error.evalue}"
+                click.echo(f"{lesson.name} fails and stays as it was. {why}", err=True)
                 return 1
-        nbformat.write(notebook, lesson)
+        nbformat.write(notebook, lesson)  # type: ignore[no-untyped-call]
         click.echo(f"{lesson.name}  {time.monotonic() - before:.1f} s")
     return 0
 

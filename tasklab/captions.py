@@ -12,7 +12,15 @@ from tasklab.scenes import BARS, DOTS, Bar, Beats, Dot, Lane, Scene, Seconds, lo
 if TYPE_CHECKING:
     from tasklab.heartbeat import Gap
 
-__all__ = ["describe", "find_title", "label_bar", "label_gap", "list_lines", "summarize"]
+__all__ = [
+    "describe",
+    "find_title",
+    "group_by_kind",
+    "label_bar",
+    "label_gap",
+    "list_lines",
+    "summarize",
+]
 
 _MOST_IN_ALT_TEXT = 4
 
@@ -40,7 +48,7 @@ def label_gap(lane: Lane, gap: Gap) -> str:
 def summarize(scene: Scene, marks: Sequence[Bar | Dot]) -> str:
     """Say in one line what many marks have in common."""
     words = []
-    for group in _by_kind(marks):
+    for group in group_by_kind(marks):
         bars = [mark for mark in group if isinstance(mark, Bar)]
         if len(group) > 1:
             words.append(_summarize_bars(scene, bars) if bars else _count_dots(group))
@@ -57,9 +65,10 @@ def find_title(scene: Scene) -> str:
     if silences:
         gap, lane = max(silences, key=lambda pair: pair[0].seconds)
         who = {"event loop": "The loop was deaf", "client": "The server gave no answer"}
-        return f"{who.get(lane.name, f'{_capital(lane.name)} was silent')} for {Seconds(gap.seconds)}"
-    has_marks = any(lane.bars or lane.dots for lane in scene.lanes)
-    if not has_marks:
+        silent = who.get(lane.name, f"{_capital(lane.name)} was silent")
+        return f"{silent} for {Seconds(gap.seconds)}"
+    marks = [mark for lane in scene.lanes for mark in lane.marks]
+    if not marks:
         if any(lane.beats for lane in scene.lanes):
             return f"The heartbeat never paused for {Seconds(SILENCE)}"
         return "Nothing happened"
@@ -70,12 +79,9 @@ def find_title(scene: Scene) -> str:
         if bar.end is not None and not bar.outcome and "{seconds}" not in bar.label:
             words += f" lasted {scene.seconds(bar)}"
         return "; ".join([words, *missing])
-    marks = [mark for lane in scene.lanes for mark in (*lane.bars, *lane.dots)]
     last = max(mark.end or mark.start if isinstance(mark, Bar) else mark.at for mark in marks)
     first = min(mark.begin for mark in marks)
-    return "; ".join([f"It all happened within {Seconds(last - first)}", *missing]).replace(
-        "within less than", "within"
-    )
+    return "; ".join([f"All of it took {Seconds(last - first)}", *missing])
 
 
 def describe(scene: Scene, title: str) -> str:
@@ -86,7 +92,7 @@ def describe(scene: Scene, title: str) -> str:
     ]
     for lane in scene.lanes:
         parts = [part for pulse in lane.beats for part in _describe_beats(scene, lane, pulse)]
-        for group in _by_kind((*lane.bars, *lane.dots)):
+        for group in group_by_kind(lane.marks):
             if len(group) > _MOST_IN_ALT_TEXT:
                 parts.append(f"{summarize(scene, group)}, {_when(group)}")
             else:
@@ -120,9 +126,7 @@ def list_lines(scene: Scene) -> list[str]:
 
 def _summarize_bars(scene: Scene, bars: Sequence[Bar]) -> str:
     kind = BARS[bars[0].kind]
-    endings = Counter(
-        bar.outcome or (kind.unfinished if bar.end is None else "") for bar in bars
-    )
+    endings = Counter(bar.outcome or (kind.unfinished if bar.end is None else "") for bar in bars)
     words = f"{len(bars)} {kind.many}"
     if len(endings) == 1 and "" not in endings:
         words += f", all {next(iter(endings))}"
@@ -159,7 +163,7 @@ def _when(marks: Sequence[Bar | Dot]) -> str:
     return f"from {_clock(first)} to {_clock(last)}"
 
 
-def _by_kind(marks: Iterable[Bar | Dot]) -> list[list[Bar | Dot]]:
+def group_by_kind(marks: Iterable[Bar | Dot]) -> list[list[Bar | Dot]]:
     groups: dict[str, list[Bar | Dot]] = {}
     for mark in marks:
         groups.setdefault(mark.kind, []).append(mark)

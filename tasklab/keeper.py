@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 _LISTENING = 3
@@ -85,6 +86,18 @@ class Job:
         sys.argv = [module, *arguments[1:]]
         sys.path.insert(0, self.request["folder"])
         runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def living_children() -> list[int]:
+    """Return the process ids of all that descend from this one and are no zombies."""
+    import psutil
+
+    living = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                living.append(child.pid)
+    return living
 
 
 class Keeper:
@@ -200,25 +213,21 @@ class Keeper:
 
     def sweep(self) -> int:
         """Kill every process that was started here and all that those started."""
-        swept = 0
+        swept: set[int] = set()
         if self.guard and os.getpid() == 1:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
         else:
-            import psutil
-
-            while children := [
-                child
-                for child in psutil.Process().children(recursive=True)
-                if child.status() != psutil.STATUS_ZOMBIE
-            ]:
-                swept += len(children)
+            while children := living_children():
+                swept.update(children)
                 for child in children:
-                    with contextlib.suppress(psutil.Error):
-                        child.kill()
-                psutil.wait_procs(children, timeout=1)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
+                # Whoever else waits for them (psutil does) takes their exit codes away from here.
+                time.sleep(0.002)
+                self.reap()
         self.reap()
-        return swept
+        return len(swept)
 
     def stage(self, parent: str, files: dict[str, str]) -> str:
         """Write the files into a new folder, so that no start sees what an earlier one left."""

@@ -19,7 +19,11 @@ _DIFFERS_EACH_RUN = (
     (re.compile(r"\[\d+\]"), "[pid]"),
     (re.compile(r"\bpid: ?\d+"), "pid"),
 )
-_COMPLAINT = re.compile(r"CRITICAL|ERROR|WARNING|^\s*\w*(Error|Exception|Warning|Exit)\b: ")
+_COMPLAINT = re.compile(
+    r"CRITICAL|ERROR|WARNING"
+    # Python's own words begin a line, or follow a file and its line; one of them only gives advice.
+    r"|(^\s*|:\d+: )\w*(Error|Exception|Warning|Exit)\b: (?!Enable tracemalloc)"
+)
 
 
 class Log:

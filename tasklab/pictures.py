@@ -5,14 +5,15 @@ from __future__ import annotations
 import html
 import io
 import itertools
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import sub
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasklab.layouts import INK, MUTED, WIDTH, Label, Layout, Shape, lay_out
-from tasklab.scenes import Scene
+from tasklab.layouts import INK, MUTED, Label, Shape, lay_out
+from tasklab.rulers import WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties
     from PIL import Image
 
-__all__ = ["PAPER", "WIDTH", "BAR_LOOKS", "DOT_LOOKS", "draw", "draw_png", "draw_svg"]
+    from tasklab.scenes import Scene
+
+__all__ = ["BAR_LOOKS", "DOT_LOOKS", "draw_png", "draw_svg", "measure_png"]
 
 PAPER = "#ffffff"
 BAND = "#fbe6da"
@@ -82,6 +85,12 @@ def draw_png(scene: Scene, title: str) -> bytes:
     return small.getvalue()
 
 
+def measure_png(png: bytes) -> tuple[int, int]:
+    """Return the width and height of the shown picture, in CSS pixels."""
+    width, height = struct.unpack(">II", png[16:24])
+    return round(width * 96 / DPI), round(height * 96 / DPI)
+
+
 @lru_cache(maxsize=1)
 def _palette() -> Image.Image:
     """The colours used and their blends at edges: a third of the size, and no colour shifts."""
@@ -113,12 +122,17 @@ def draw_svg(scene: Scene, title: str, alt_text: str) -> bytes:
 
 @contextmanager
 def _plain_settings() -> Iterator[None]:
-    """Whatever style the notebook has chosen, the same event looks the same in every lesson."""
+    """Whatever style the notebook has chosen, the same event looks the same in every lesson.
+
+    Without hinting a text is as wide as it was measured, at any resolution.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update({"svg.hashsalt": "timeline", "svg.fonttype": "path"})
+        mpl.rcParams.update(
+            {"svg.hashsalt": "timeline", "svg.fonttype": "path", "text.hinting": "none"}
+        )
         yield
 
 
@@ -128,21 +142,28 @@ def _font(points: float, bold: bool) -> FontProperties:
     return FontProperties(family="DejaVu Sans", size=points, weight="bold" if bold else "normal")
 
 
+def _drawable(text: str, font: FontProperties) -> str:
+    """Replace line breaks and what the font lacks, which matplotlib would warn about."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont(font))
+    return "".join(c if known.get_char_index(ord(c)) else "□" for c in " ".join(text.split()))
+
+
 @lru_cache(maxsize=4096)
 def measure(text: str, points: float, bold: bool) -> float:
-    """Return the width of a text in centimetres, as the font that ships with matplotlib draws it."""
+    """Return the width of a text in centimetres, in the font that comes with matplotlib."""
     from matplotlib.textpath import text_to_path
 
-    if not text:
-        return 0.0
-    width, _, _ = text_to_path.get_text_width_height_descent(text, _font(points, bold), False)
-    return float(width) / 72 * 2.54 * 1.02
+    font = _font(points, bold)
+    width, _, _ = text_to_path.get_text_width_height_descent(_drawable(text, font), font, False)
+    return float(width) / 72 * 2.54
 
 
 def _draw_label(axes: Axes, label: Label, scale: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    if label.boxed:
+    if label.is_boxed:
         axes.add_patch(
             FancyBboxPatch(
                 (label.x, label.y + 0.1),
@@ -154,11 +175,12 @@ def _draw_label(axes: Axes, label: Label, scale: float) -> None:
                 zorder=4,
             )
         )
+    font = _font(label.points * scale, label.is_bold)
     axes.text(
         label.x,
         label.y + label.height * 0.76,
-        label.text,
-        fontproperties=_font(label.points * scale, label.bold),
+        _drawable(label.text, font),
+        fontproperties=font,
         color=label.colour,
         verticalalignment="baseline",
         parse_math=False,
@@ -201,7 +223,7 @@ def _draw_shape(axes: Axes, shape: Shape, scale: float) -> None:
                 edgecolor=INK,
                 hatch=look.hatch if shape.height > 0.3 else "",
                 hatchcolor=look.hatch_colour,
-                linewidth=0.8 if shape.height > 0.3 else min(0.4, shape.height * 4 - 0.1),
+                linewidth=0.8 if shape.height > 0.3 else 0.4 if shape.height > 0.1 else 0.0,
                 zorder=3,
             )
         )

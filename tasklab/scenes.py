@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, final
 
 from tasklab.heartbeat import SILENCE, Gap, find_gaps
 
@@ -51,6 +51,7 @@ class Seconds(float):
         return format(float(self), spec) if spec else str(self)
 
 
+@final
 @dataclass(frozen=True)
 class Bar:
     lane: str
@@ -68,6 +69,7 @@ class Bar:
         return self.start
 
 
+@final
 @dataclass(frozen=True)
 class Dot:
     lane: str
@@ -80,6 +82,7 @@ class Dot:
         return self.at
 
 
+@final
 @dataclass(frozen=True)
 class Beats:
     lane: str
@@ -99,7 +102,6 @@ class Beats:
 
 
 Mark = Bar | Dot | Beats
-M = TypeVar("M", Bar, Dot, Beats)
 
 
 class Lane(NamedTuple):
@@ -109,6 +111,10 @@ class Lane(NamedTuple):
     beats: tuple[Beats, ...]
     note: str
     """What to say when nothing is in it."""
+
+    @property
+    def marks(self) -> list[Bar | Dot]:
+        return [*self.bars, *self.dots]
 
     @property
     def is_empty(self) -> bool:
@@ -155,13 +161,18 @@ class Scene:
             if isinstance(m, Beats) and m.since <= latest
         ]
         start, end = _find_edges(bars, dots, beats, notes, origin, ends_at, now)
-        shown = [_shift(m, origin) for m in (*bars, *dots, *beats)]
+        left: list[Mark] = [*bars, *dots, *beats]
+        shown = [_shift(mark, origin) for mark in left]
         names = sorted(dict.fromkeys([*(m.lane for m in shown), *notes]), key=_rank)
         lanes = tuple(
             _fill(name, shown, notes.get(name, "nothing seen"))
             for name in names or ("client", "event loop", "mailroom")
         )
         return cls(lanes, start - origin, end - origin, starts_at is not None or bool(requests))
+
+    @property
+    def bars(self) -> list[Bar]:
+        return [bar for lane in self.lanes for bar in lane.bars]
 
     def seconds(self, bar: Bar) -> Seconds:
         return Seconds((self.end if bar.end is None else bar.end) - bar.start)
@@ -173,16 +184,13 @@ class Scene:
         return tuple(gap for gap in found if gap.end > self.start and gap.start < self.end)
 
     @property
-    def bars(self) -> list[Bar]:
-        return [bar for lane in self.lanes for bar in lane.bars]
-
-    @property
     def measured(self) -> dict[str, Seconds | int]:
         """What a title may quote."""
         requests = [bar for bar in self.bars if bar.kind == "request"]
         letters = [bar for bar in self.bars if bar.kind == "letter"]
+        pulses = [pulse for lane in self.lanes for pulse in lane.beats]
         return {
-            "longest_gap": self.longest_gap,
+            "longest_gap": longest(self.longest_gap(pulse) for pulse in pulses),
             "longest_wait": longest(self.seconds(bar) for bar in requests),
             "longest_bar": longest(self.seconds(bar) for bar in self.bars),
             "span": Seconds(self.end - self.start),
@@ -192,11 +200,9 @@ class Scene:
             "in_flight": sum(bar.end is None for bar in letters),
         }
 
-    @property
-    def longest_gap(self) -> Seconds:
-        """The longest silence, a healthy loop's too; not a number without a heartbeat."""
-        pulses = [pulse for lane in self.lanes for pulse in lane.beats]
-        return longest(gap.seconds for pulse in pulses for gap in self.gaps(pulse, over=0.0))
+    def longest_gap(self, pulse: Beats) -> Seconds:
+        """Return the longest silence, that of a healthy loop too."""
+        return longest(gap.seconds for gap in self.gaps(pulse, over=0.0))
 
 
 def longest(lengths: Iterable[float]) -> Seconds:
@@ -214,12 +220,11 @@ def fold_lanes(scene: Scene) -> Scene:
 def _fold(scene: Scene, rank: int, group: Sequence[Lane]) -> Lane:
     many = "others" if rank % 2 else f"{ACTORS[rank // 2]}s"
     pulses = [pulse for lane in group for pulse in lane.beats]
-    pulses.sort(key=lambda pulse: longest(gap.seconds for gap in scene.gaps(pulse, over=0.0)))
     return Lane(
         group[0].name if len(group) == 1 else f"{len(group)} {many}",
         tuple(bar for lane in group for bar in lane.bars),
         tuple(dot for lane in group for dot in lane.dots),
-        tuple(pulses[-1:]),
+        tuple([max(pulses, key=scene.longest_gap)] if pulses else []),
         group[0].note,
     )
 
@@ -240,12 +245,13 @@ def _find_edges(
     ends_at: float | None,
     now: float,
 ) -> tuple[float, float]:
-    edges = [origin, *(mark.begin for mark in (*bars, *dots))]
+    marks: list[Bar | Dot] = [*bars, *dots]
+    edges = [origin, *(mark.begin for mark in marks)]
     edges += [bar.end for bar in bars if bar.end is not None]
     if any(bar.end is None and bar.live for bar in bars):
         edges.append(now)
     for pulse in beats:
-        if not (bars or dots):
+        if not marks:
             edges += [pulse.since, pulse.until]
         # A silence that began in the picture is shown to its end.
         edges += [
@@ -258,10 +264,10 @@ def _find_edges(
         return min(start, ends_at), ends_at
     if beats:
         # A loop that beats again, or a letter that never came, needs some time to be seen.
-        missing = set(noted) - {mark.lane for mark in (*bars, *dots)}
+        missing = set(noted) - {mark.lane for mark in marks}
         after = math.inf if missing else max(0.3, 0.12 * (end - start))
         end = max(end, min(end + after, max(pulse.until for pulse in beats)))
-    if not (bars or dots or beats):
+    if not (marks or beats):
         end = start + 1.0
     return start, end
 
@@ -272,7 +278,7 @@ def _cut(bar: Bar, latest: float) -> Bar:
     return replace(bar, end=None, outcome="")
 
 
-def _shift(mark: M, origin: float) -> M:
+def _shift(mark: Mark, origin: float) -> Mark:
     if isinstance(mark, Bar):
         end = None if mark.end is None else mark.end - origin
         return replace(mark, start=mark.start - origin, end=end)
@@ -290,4 +296,5 @@ def _fill(name: str, marks: Sequence[Mark], note: str) -> Lane:
     mine = [mark for mark in marks if mark.lane == name]
     bars = sorted((m for m in mine if isinstance(m, Bar)), key=lambda bar: bar.start)
     dots = sorted((m for m in mine if isinstance(m, Dot)), key=lambda dot: dot.at)
-    return Lane(name, tuple(bars), tuple(dots), tuple(m for m in mine if isinstance(m, Beats)), note)
+    beats = tuple(m for m in mine if isinstance(m, Beats))
+    return Lane(name, tuple(bars), tuple(dots), beats, note)

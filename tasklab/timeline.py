@@ -5,54 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import math
-import string
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
+from tasklab.captions import describe, find_title, list_lines
+from tasklab.evidence import Evidence, is_evidence, is_mailroom, read_marks
 from tasklab.scenes import BARS, DOTS, Bar, Beats, Dot, Mark, Scene, Seconds
 
-__all__ = ["AnswerLike", "HeartbeatLike", "LetterLike", "MailroomLike", "Timeline"]
+__all__ = ["Timeline"]
 
-
-class LetterLike(Protocol):
-    @property
-    def to(self) -> str: ...
-    @property
-    def arrived(self) -> float: ...
-    @property
-    def answered(self) -> float | None: ...
-    @property
-    def status(self) -> int | None: ...
-
-
-class MailroomLike(Protocol):
-    @property
-    def letters(self) -> Iterable[LetterLike]: ...
-
-
-class AnswerLike(Protocol):
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def sent(self) -> float: ...
-    @property
-    def received(self) -> float | None: ...
-    @property
-    def status(self) -> int | None: ...
-
-
-class HeartbeatLike(Protocol):
-    @property
-    def times(self) -> Iterable[float]: ...
-    @property
-    def period(self) -> float: ...
-
-
-Evidence = MailroomLike | LetterLike | AnswerLike | HeartbeatLike
 Title = str | Callable[["Timeline"], str]
 
 
@@ -64,8 +27,9 @@ class Timeline:
     to 0.1 s, so that a second run looks like the first.
 
     `title` states the finding. It may hold {longest_gap}, {longest_wait}, {longest_bar}, {span},
-    {letters}, {requests} and {unanswered}, measured in the picture itself, or be a function that
-    takes the timeline and returns the title. Without one, the longest silence or wait is the title.
+    {requests}, {unanswered}, {letters} and {in_flight}, measured in the picture itself, or be a
+    function that takes the timeline and returns the title. Without one, the longest silence or the
+    longest bar is the title.
     """
 
     def __init__(self, title: Title | None = None) -> None:
@@ -88,6 +52,7 @@ class Timeline:
         `kind`: request, work, blocking, thread, process or letter; the lane knows its usual one.
         {seconds} in the label becomes how long the bar lasts.
         """
+        _refuse_unreal_times(label, start, end)
         if end is not None and end < start:
             raise ValueError(
                 f"the bar {label!r} ends {start - end:g} s before it starts; "
@@ -95,7 +60,6 @@ class Timeline:
             )
         chosen = kind or _usual_kind(lane)
         _refuse_unknown_kind(chosen, BARS)
-        _refuse_unreal_times(label, start, end)
         self._marks.append(Bar(lane, label, start, end, chosen))
         return self
 
@@ -118,22 +82,21 @@ class Timeline:
         """Draw a heartbeat; silence between `since` and the first beat is a gap like any other."""
         known = tuple(times)
         _refuse_unreal_times("heartbeat", *known, since, until)
-        self._marks.append(_beats(lane, known, period, since, until))
+        if not known and (since is None or until is None):
+            raise ValueError("a heartbeat without a single beat needs since and until")
+        first = min(known) if since is None else since
+        last = max(known) if until is None else until
+        self._marks.append(Beats(lane, tuple(sorted(known)), period, first, last))
         return self
 
     def add(self, *evidence: Evidence | Iterable[Evidence], lane: str | None = None) -> Timeline:
         """Draw what a mailroom, an answer, a letter or a heartbeat saw; lists of them too."""
         for thing in evidence:
-            if _is_mailroom(thing):
-                self.lane(lane or "mailroom", empty="no letter arrived")
-            elif not (_is_letter(thing) or _is_answer(thing) or _is_heartbeat(thing)):
-                if not isinstance(thing, Iterable) or isinstance(thing, (str, bytes)):
-                    raise TypeError(
-                        f"a timeline cannot draw {thing!r}; add a mailroom, a letter, an answer or "
-                        "a heartbeat, or draw it with bar() or dot()"
-                    )
-                self.add(*thing, lane=lane)
+            if not is_evidence(thing):
+                self.add(*_iterate(thing), lane=lane)
                 continue
+            if is_mailroom(thing):
+                self.lane(lane or "mailroom", empty="no letter arrived")
             if all(thing is not known for known, _ in self._sources):
                 self._sources.append((thing, lane))
         return self
@@ -156,14 +119,9 @@ class Timeline:
     # -- reading ------------------------------------------------------------------------------
 
     @property
-    def longest_gap(self) -> Seconds:
-        """The longest silence of any heartbeat in the picture; 0 if there is no gap."""
-        return self._scene().longest_gap
-
-    @property
-    def longest_wait(self) -> Seconds:
-        """The longest request, answered or not."""
-        return self._scene().longest_wait
+    def measured(self) -> dict[str, Seconds | int]:
+        """What a title can quote, by name; a time that was not seen is not a number."""
+        return self._scene().measured
 
     @property
     def title(self) -> str:
@@ -173,22 +131,23 @@ class Timeline:
     def alt_text(self) -> str:
         """The picture in words, with its numbers."""
         scene = self._scene()
-        return scene.describe(self._title_of(scene))
+        return describe(scene, self._title_of(scene))
 
     def __str__(self) -> str:
         scene = self._scene()
-        return "\n".join([self._title_of(scene), *(f"  {line}" for line in scene.lines())])
+        return "\n".join([self._title_of(scene), *(f"  {line}" for line in list_lines(scene))])
 
     def _repr_html_(self) -> str:
-        from tasklab.pictures import WIDTH, draw_png
+        from tasklab.pictures import draw_png, measure_png
 
         scene = self._scene()
         title = self._title_of(scene)
-        data = base64.b64encode(draw_png(scene, title)).decode()
+        png = draw_png(scene, title)
         # A PNG in an <img>: JupyterLab strips <svg> from a notebook that is not trusted yet.
         return (
-            f'<img alt="{html.escape(scene.describe(title))}" width="{round(WIDTH / 2.54 * 96)}" '
-            f'style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
+            f'<img alt="{html.escape(describe(scene, title))}" width="{measure_png(png)[0]}" '
+            'style="max-width:100%;height:auto" '
+            f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
         )
 
     def save(self, path: str | Path) -> Path:
@@ -201,7 +160,7 @@ class Timeline:
         if target.suffix == ".png":
             target.write_bytes(draw_png(scene, title))
         elif target.suffix == ".svg":
-            target.write_bytes(draw_svg(scene, title, scene.describe(title)))
+            target.write_bytes(draw_svg(scene, title, describe(scene, title)))
         elif target.suffix == ".txt":
             target.write_text(f"{self}\n", encoding="utf-8")
         else:
@@ -214,22 +173,21 @@ class Timeline:
 
     def _title_of(self, scene: Scene) -> str:
         if self._title is None:
-            return scene.finding
+            return find_title(scene)
         if callable(self._title):
             return self._title(self)
         return self._title.format_map(scene.measured)
 
     def _scene(self) -> Scene:
-        now = time.monotonic()
         marks = [*self._marks]
         for source, lane in self._sources:
-            marks.extend(_read(source, lane))
+            marks += read_marks(source, lane)
         return Scene.arrange(
             marks,
             notes=self._notes,
             starts_at=self._starts_at,
             ends_at=self._ends_at,
-            now=now,
+            now=time.monotonic(),
         )
 
 
@@ -243,74 +201,12 @@ def _usual_kind(lane: str) -> str:
     return next((kind for name, kind in usual.items() if lane.startswith(name)), "work")
 
 
-def _is_mailroom(thing: Any) -> bool:
-    return hasattr(thing, "letters")
-
-
-def _is_letter(thing: Any) -> bool:
-    return hasattr(thing, "arrived") and hasattr(thing, "answered")
-
-
-def _is_answer(thing: Any) -> bool:
-    return hasattr(thing, "sent") and hasattr(thing, "received")
-
-
-def _is_heartbeat(thing: Any) -> bool:
-    return hasattr(thing, "times") and hasattr(thing, "period")
-
-
-def _read(source: Any, lane: str | None) -> list[Mark]:
-    if _is_mailroom(source):
-        return [_letter_bar(letter, lane) for letter in source.letters]
-    if _is_letter(source):
-        return [_letter_bar(source, lane)]
-    if _is_answer(source):
-        return [_request_bar(source, lane)]
-    return [
-        _beats(
-            lane or getattr(source, "lane", "event loop"),
-            tuple(source.times),
-            source.period,
-            getattr(source, "since", None),
-            getattr(source, "until", None),
-        )
-    ]
-
-
-def _letter_bar(letter: LetterLike, lane: str | None) -> Bar:
-    outcome = "" if letter.answered is None else str(letter.status or "hung up")
-    label = f"letter to {letter.to.partition('@')[0]}".strip()
-    return Bar(
-        lane or "mailroom", label, letter.arrived, letter.answered, "letter", outcome, live=True
-    )
-
-
-def _request_bar(answer: AnswerLike, lane: str | None) -> Bar:
-    outcome = "" if answer.status is None else str(answer.status)
-    # The moment a connection broke is not known, so such a bar has no end.
-    lost = answer.received is None and getattr(answer, "error", None) is not None
-    return Bar(
-        lane or "client",
-        f"{answer.method} {answer.path}",
-        answer.sent,
-        answer.received,
-        "request",
-        "no answer, connection lost" if lost else outcome,
-        live=not lost,
-    )
-
-
-def _beats(
-    lane: str, times: tuple[float, ...], period: float, since: float | None, until: float | None
-) -> Beats:
-    if not times and (since is None or until is None):
-        raise ValueError("a heartbeat without a single beat needs since and until")
-    return Beats(
-        lane,
-        tuple(sorted(times)),
-        period,
-        min(times) if since is None else since,
-        max(times) if until is None else until,
+def _iterate(thing: Any) -> Iterable[Evidence]:
+    if isinstance(thing, Iterable) and not isinstance(thing, (str, bytes)):
+        return thing
+    raise TypeError(
+        f"a timeline cannot draw {thing!r}; add a mailroom, a letter, an answer or a heartbeat, "
+        "or draw it with bar() or dot()"
     )
 
 
@@ -326,13 +222,11 @@ def _refuse_unreal_times(label: str, *times: float | None) -> None:
 
 
 def _refuse_unknown_fields(title: str) -> None:
-    known = set(Scene.arrange([], notes={}, now=0.0).measured)
+    known = Scene.arrange([], notes={}, now=0.0).measured
     try:
-        fields = {field for _, field, _, _ in string.Formatter().parse(title) if field is not None}
-    except ValueError as error:
-        raise ValueError(f"the title {title!r} cannot be read: {error}") from None
-    if unknown := fields - known:
+        title.format_map(known)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(
-            f"the title asks for {', '.join(sorted(unknown))!r}; "
-            f"it can quote {', '.join(sorted(known))} (write {{{{ for a brace)"
-        )
+            f"the title {title!r} cannot be filled in ({error}); between braces it can quote "
+            f"{', '.join(known)}, and {{{{ is a brace"
+        ) from None

@@ -87,8 +87,10 @@ def open_lab(course: Path, home: Path, mark: str) -> Iterator[Lab]:
         MARK: mark,
     }
     token = secrets.token_hex(16)
-    command = [sys.executable, "-m", "autograde.lab", "--no-browser"]
-    command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--IdentityProvider.token={token}"]
+    command = [
+        sys.executable, "-m", "autograde.lab", "--no-browser", "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port=0", f"--IdentityProvider.token={token}",
+    ]  # fmt: skip
     with terminal.open("wb") as file:
         server = subprocess.Popen(
             command, cwd=course, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file

@@ -1,5 +1,6 @@
-# passes: a thread that is not a daemon, which Python waits for at the end
-# The thread keeps the process alive until its letters are out.
+# fails: deploy-waits-for-letters
+# Python waits for its threads, unless a signal ends it: uvicorn raises SIGTERM again when it is done.
+# base: starter
 # file: newsletter.py
 import json
 import logging
