@@ -13,7 +13,7 @@ help: ## Say what each target does
 
 .PHONY: environment
 environment:
-	@command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON) here: install Python 3.11, 3.12 or 3.13, or name yours, as in make lab PYTHON=python3.13." >&2; exit 3; }
+	@$(PYTHON) -c "" 2> /dev/null || { echo "There is no $(PYTHON) here: install Python 3.11, 3.12 or 3.13, or name yours, as in make lab PYTHON=python3.13." >&2; exit 3; }
 	@$(PYTHON) -I autograde/environment.py $(VENV)
 
 .PHONY: lab

@@ -159,8 +159,10 @@ def _wall(program: str) -> list[str]:
         for parent in reversed(Path(folder).parents[:-1]):
             arguments += ["--perms", "0755", "--dir", str(parent)]
         arguments += ["--ro-bind", folder, folder]
-    return [*arguments, "--proc", "/proc", "--dev", "/dev", "--size", str(64 * 1024**2),
-            "--perms", "1777", "--tmpfs", "/tmp"]  # fmt: skip
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/dev/shm"):  # multiprocessing keeps its semaphores in the second
+        arguments += ["--size", str(64 * 1024**2), "--perms", "1777", "--tmpfs", folder]
+    return arguments
 
 
 @functools.cache

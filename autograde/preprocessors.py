@@ -208,8 +208,8 @@ class _Grading:
         """Return cell outputs that say what the check found, readable in nbgrader's pages."""
         result = self.results.get(grade_id)
         if result is None:
-            text = f"? not graded: {self.explain(grade_id)}"
-            return [_output("display_data", data={"text/plain": text}, metadata={})]
+            why = self.explain(grade_id)
+            return [_output("error", ename="CheckBroken", evalue=why, traceback=[f"? {why}"])]
         verdict = result.verdict
         bundle = {"text/plain": str(verdict), "text/html": verdict._repr_html_()}
         if verdict.outcome is Outcome.PASSED:

@@ -183,7 +183,7 @@ class _Sheet:
     def _item(self, mark: Bar | Dot) -> Item:
         if isinstance(mark, Dot):
             x = self.ruler.x(mark.at)
-            item = self._beside(mark.label, x, x, 2 * BESIDE)
+            item = self._beside(mark.label, x, x, 0.32)
             item.shapes.append(Shape(mark.kind, x, item.height - ROW / 2))
             return item
         x, right = self.ruler.x(mark.start), self.ruler.x_end(mark)

@@ -216,8 +216,9 @@ class ServerProcess(Client):
         try:
             if self._child is not None and self.exit_code is None:
                 self.terminate()
+                # Not wait(): what it left running may hold its log open until the sweep.
                 with contextlib.suppress(DeadlinePassed):
-                    self.wait(patience)
+                    wait_until(lambda: self.exit_code is not None, within=patience)
             self._launcher.sweep()
             if self._child is not None:
                 with contextlib.suppress(DeadlinePassed):

@@ -32,8 +32,8 @@ class Ruler:
         self.left = MARGIN + self.gutter + 0.35
         self.right = WIDTH - MARGIN
         span = max(scene.end - scene.start, 0.02)
-        # A mark moves by a whole tenth or not at all, so that a second run looks like the first.
-        self.step = 0.1 if span >= 1 else 10.0 ** math.floor(math.log10(span / 10))
+        # A mark moves by a whole step or not at all, so that a second run looks like the first.
+        self.step = max(step for step in (0.1, 0.05, 0.02, 0.01, 0.005, 0.002) if span / step >= 10)
         pad = math.ceil(span * 0.05 / self.step) * self.step
         self.first = self.round(scene.start) - pad
         self.last = self.round(scene.start + span) + pad

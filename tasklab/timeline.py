@@ -137,6 +137,12 @@ class Timeline:
         scene = self._scene()
         return "\n".join([self._title_of(scene), *(f"  {line}" for line in list_lines(scene))])
 
+    def __repr__(self) -> str:
+        return f"<Timeline: {self.title}>"
+
+    def _repr_pretty_(self, printer: Any, _: bool) -> None:
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         from tasklab.pictures import draw_png, measure_png
 

@@ -80,7 +80,7 @@ def test_it_prints_the_lessons_address_and_nothing_red(tmp_path: Path) -> None:
             )
             client.load_connection_file()
             client.start_channels()
-            client.wait_for_ready(timeout=60)
+            client.kernel_info(reply=True, timeout=60)
             client.stop_channels()
             http.delete(f"/api/kernels/{kernel['id']}", timeout=60).raise_for_status()
     finally:

@@ -241,7 +241,9 @@ def test_a_batch_goes_on_past_a_bad_submission(classroom: Class) -> None:
     for student in ("cy", "di"):
         assert classroom.scores(student) == NONE
     assert f"Not graded: {NAME}.ipynb is not a notebook" in str(classroom.comment("cy"))
-    assert "Traceback (most" not in classroom.feedback("cy")
+    feedback = classroom.feedback("cy")
+    assert f"? {NAME}.ipynb is not a notebook" in feedback
+    assert "Traceback (most" not in feedback
 
 
 def test_a_notebook_that_became_unreadable_loses_its_old_score(classroom: Class) -> None:

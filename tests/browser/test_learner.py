@@ -77,6 +77,7 @@ def walk(name: str, chromium: str, folder: Path) -> Iterator[Walk]:
             window = Window(page, pictures)
             try:
                 yield Walk(course, lab, window)
+                window.expect_nothing_in_the_way()
             except BaseException:
                 window.take_picture("where-it-failed")
                 raise
@@ -196,7 +197,6 @@ def test_an_exercise_fails_is_mended_passes_and_validates(chromium: str, tmp_pat
         window.save()
         saved = source_of(read_cells(exercise.path)[exercise.answer])
         assert [line.rstrip() for line in saved.splitlines()] == exercise.solution.splitlines()
-        window.expect_nothing_in_the_way()
         assert "Success! Your notebook passes all the tests." in window.validate()
 
 

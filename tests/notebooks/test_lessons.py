@@ -33,17 +33,19 @@ def text_of(value: str | list[str]) -> str:
 
 
 def words_of(cell: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a cell shows, pictures left out: their times differ from run to run."""
+    """What a cell shows; of a picture only its title, because times differ from run to run."""
     shown = []
     for output in cell["outputs"]:
         if output["output_type"] == "stream":
             shown.append((output["name"], text_of(output["text"])))
         elif output["output_type"] == "error":
             shown.append(("error", output["ename"]))
+        elif "<img" in text_of(output["data"].get("text/html", "")):
+            title = text_of(output["data"]["text/plain"]).partition("\n")[0]
+            shown.append(("picture", re.sub(r"\d+\.\d+ s|less than 0\.1 s", "… s", title)))
         else:
             data = output["data"]
-            told = data.get("text/markdown") or data["text/plain"]
-            shown.append(("shown", re.sub(r" at 0x[0-9a-f]+", "", text_of(told))))
+            shown.append(("shown", text_of(data.get("text/markdown") or data["text/plain"])))
     return shown
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
-SUBSCRIBERS = ("ada@example.org", "grace@example.org", "katherine@example.org")
+SUBSCRIBERS = ("ada@example.org", "alan@example.org", "grace@example.org")
 
 log = logging.getLogger("newsletter")
 
