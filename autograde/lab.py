@@ -46,6 +46,7 @@ def main() -> None:
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     if not has_screen(environment):
         print(ADVICE, flush=True)
+    os.chdir(ROOT)
     command = choose_arguments(environment, is_root=os.geteuid() == 0)
     os.execve(command[0], [*command, *sys.argv[1:]], environment)
 

@@ -136,9 +136,10 @@ class Exercise:
         expect(self.window.output(self.checks[slug])).to_contain_text(words)
         expect(self.window.output(self.checks[slug])).to_contain_text(slug)
 
-    def rewrite(self, before: str, after: str) -> None:
+    def rewrite(self, before: str, after: str, *, picture: str) -> None:
         """Type into the answer cell, run it, and see the file change."""
         self.window.retype(self.answer, before.splitlines(), after.splitlines())
+        self.window.take_picture(picture)
         self.window.run(self.answer)
         name, text = after.split("\n", 1)
         written = (self.path.parent / name.split()[-1]).read_text(encoding="utf-8")
@@ -184,8 +185,7 @@ def test_an_exercise_fails_is_mended_passes_and_validates(chromium: str, tmp_pat
             exercise.expect_verdict(exercise.symptom, word)
         window.take_picture("2-symptom", cell=exercise.checks[exercise.symptom])
 
-        exercise.rewrite(exercise.starter, exercise.solution)
-        window.take_picture("3-fix", cell=exercise.answer)
+        exercise.rewrite(exercise.starter, exercise.solution, picture="3-fix-typed")
         for slug, number in exercise.checks.items():
             window.run(number)
             exercise.expect_verdict(slug, "✔ passed")
@@ -211,12 +211,12 @@ def test_the_warm_up_is_broken_on_purpose_and_mended(chromium: str, tmp_path: Pa
         window.run_all(until=exercise.check_all)
         expect(window.output(exercise.check_all)).to_contain_text("10 of 10 points")
 
-        exercise.rewrite(whole, broken)
+        exercise.rewrite(whole, broken, picture="1-broken")
         window.run(exercise.checks["letter-arrives"])
         exercise.expect_verdict("letter-arrives", "✘ failed")
-        window.take_picture("1-broken", cell=exercise.checks["letter-arrives"])
+        window.take_picture("2-failed", cell=exercise.checks["letter-arrives"])
 
-        exercise.rewrite(broken, whole)
+        exercise.rewrite(broken, whole, picture="3-mended")
         window.run(exercise.check_all)
         expect(window.output(exercise.check_all)).to_contain_text("10 of 10 points")
-        window.take_picture("2-mended", cell=exercise.check_all)
+        window.take_picture("4-passed", cell=exercise.check_all)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Window"]
 
 # Milliseconds, and generous: kernels start here while the machine is busy with other things.
-_MOMENT = 60_000
-_RUN = 240_000
+_PATIENCE = 60_000
+_PATIENCE_WITH_A_RUN = 240_000
 _HAS_RUN = re.compile(r"^\[\d+\]:$")
 
 
@@ -24,6 +24,8 @@ class Window:
     """The notebook in front. Cells are numbered from 0, code cells only."""
 
     def __init__(self, page: Page, pictures: Path) -> None:
+        page.set_default_timeout(_PATIENCE)
+        expect.set_options(timeout=_PATIENCE)
         self._page = page
         self._pictures = pictures
         self._panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
@@ -36,10 +38,10 @@ class Window:
     def wait_ready(self, name: str) -> None:
         """Return once the notebook is in front, its kernel is idle and nothing is in the way."""
         tab = self._page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current")
-        expect(tab).to_contain_text(name, timeout=_MOMENT)
-        expect(self._panel.locator(".jp-Cell").first).to_be_visible(timeout=_MOMENT)
+        expect(tab).to_contain_text(name)
+        expect(self._panel.locator(".jp-Cell").first).to_be_visible()
         status = self._page.locator("#jp-main-statusbar")
-        expect(status).to_contain_text("Python 3 (ipykernel) | Idle", timeout=_MOMENT)
+        expect(status).to_contain_text("Python 3 (ipykernel) | Idle")
         self.expect_nothing_in_the_way()
 
     def expect_nothing_in_the_way(self) -> None:
@@ -76,14 +78,14 @@ class Window:
         before = prompt.text_content() or ""
         self.cell(number).locator(".cm-content").click()
         self._page.keyboard.press("Shift+Enter")
-        expect(prompt).not_to_have_text(before, timeout=_MOMENT)
+        expect(prompt).not_to_have_text(before)
         self._wait_run(number)
 
     def _prompt(self, number: int) -> Locator:
         return self.cell(number).locator(".jp-InputPrompt")
 
     def _wait_run(self, number: int) -> None:
-        expect(self._prompt(number)).to_have_text(_HAS_RUN, timeout=_RUN)
+        expect(self._prompt(number)).to_have_text(_HAS_RUN, timeout=_PATIENCE_WITH_A_RUN)
 
     def retype(self, number: int, before: list[str], after: list[str]) -> None:
         """Turn a cell's lines into other lines, key by key; the first line stays as it is."""
@@ -111,9 +113,7 @@ class Window:
     def save(self) -> None:
         """Press Ctrl+S and wait until the tab no longer shows the dot of unsaved changes."""
         self._page.keyboard.press("Control+s")
-        expect(self._page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")).to_have_count(
-            0, timeout=_MOMENT
-        )
+        expect(self._page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")).to_have_count(0)
 
     def follow(self, link: str) -> None:
         self._panel.get_by_role("link", name=link).first.click()
@@ -121,8 +121,8 @@ class Window:
     def validate(self) -> str:
         """Press nbgrader's button and return what its dialog says; close the dialog."""
         self._panel.get_by_role("button", name="Validate").click()
-        expect(self.dialog).to_have_count(1, timeout=_RUN)
+        expect(self.dialog).to_have_count(1, timeout=_PATIENCE_WITH_A_RUN)
         said = self.dialog.inner_text()
-        self.take_picture("validate")
+        self.take_picture("6-validated")
         self.dialog.get_by_role("button").last.click()
         return said

@@ -87,6 +87,7 @@ def test_there_are_lessons() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @each_lesson
 def test_a_clean_run_shows_what_is_committed(path: Path, folder: Path) -> None:
     """If only the outputs differ, `make lessons` renews them."""
