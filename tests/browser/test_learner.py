@@ -169,6 +169,8 @@ def test_the_first_lesson_runs_from_top_to_bottom(chromium: str, tmp_path: Path)
 
         window.follow(EXERCISE)
         window.wait_ready(EXERCISE)
+        window.run(0)
+        expect(window.output(0)).to_contain_text("Writing newsletter.py")
         window.take_picture("4-next-exercise")
 
 

@@ -40,6 +40,7 @@ class Window:
         tab = self._page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab.jp-mod-current")
         expect(tab).to_contain_text(name)
         expect(self._panel.locator(".jp-Cell").first).to_be_visible()
+        expect(self._panel.locator(".jp-KernelName")).to_contain_text("Python 3 (ipykernel)")
         status = self._page.locator("#jp-main-statusbar")
         expect(status).to_contain_text("Python 3 (ipykernel) | Idle")
         self.expect_nothing_in_the_way()
