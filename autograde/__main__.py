@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 from typing import Any
 
@@ -12,6 +15,8 @@ from autograde.errors import AutogradeError
 
 __all__ = ["main"]
 
+# What a shell expects of a command that Ctrl-C ended.
+_INTERRUPTED = 130
 _EXIT_CODES = {"passed": 0, "failed": 1, "broken": 3}
 
 
@@ -19,12 +24,32 @@ class _OneSentence(click.Group):
     """Tell an error in one sentence, with its exit code, and never as a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that has no ✔ shows a ? and not a traceback.
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(context)
         except AutogradeError as error:
             click.echo(str(error), err=True)
             context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("\nStopped; nothing was changed.", err=True)
+            context.exit(_INTERRUPTED)
         except BrokenPipeError:
+            # Whoever read this has gone; Python would say so once more when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(3)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if os.environ.get("AUTOGRADE_TRACEBACK"):
+                raise
+            click.echo(
+                f"autograde itself stumbled ({type(error).__name__}: {error}), which says nothing "
+                "about your answer; AUTOGRADE_TRACEBACK=1 shows where.",
+                err=True,
+            )
             context.exit(3)
 
 
@@ -57,7 +82,9 @@ def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
         if not as_json:
             click.echo(result_text(result.as_json(), seen))
 
-    report = check_work(work, sandbox=sandbox, on_result=show)
+    # What a check prints is not the report's.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        report = check_work(work, sandbox=sandbox, on_result=show)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:

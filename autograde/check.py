@@ -35,12 +35,16 @@ def collect_work(name: str, *, from_files: bool = False) -> Work:
     source = _instructors(path)
     instructor = submitted if source is None else read_notebook(source)
     exercise = Exercise.from_notebook(path.stem, instructor)
+    elsewhere = [check.grade_id for check in exercise.checks if check.is_empty]
+    exercise = exercise.without(elsewhere)
     if not exercise.checks:
         raise Misuse(f"{path.name} has no checks: it is not an exercise, or they were deleted.")
     notebook, remarks = rebuild(instructor, submitted)
     files = exercise.files_of(notebook)
     if from_files:
         files, remarks = _written(path.parent, files)
+    if elsewhere:
+        remarks.append(f"The hidden checks run at your teacher's: {', '.join(elsewhere)}.")
     return Work(exercise, files, tuple(remarks))
 
 
@@ -76,7 +80,7 @@ def check_work(
     work: Work,
     *,
     sandbox: bool = True,
-    on_result: Callable[[Result], None] = lambda result: None,
+    on_result: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Grade the work; without a sandbox, on this machine as it is, and a remark says so."""
     remarks = work.remarks

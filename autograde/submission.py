@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ class CheckCell:
     hidden: bool
     graded: bool
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a hidden check as it is handed out, without its body."""
+        return self.hidden and "BEGIN HIDDEN TESTS" not in self.source
+
 
 @dataclass(frozen=True)
 class Exercise:
@@ -49,10 +55,12 @@ class Exercise:
     def from_notebook(cls, slug: str, notebook: dict[str, Any]) -> Exercise:
         """Read the instructor's notebook; raise Misuse if an answer cell names no file."""
         answers, cells = [], []
+        seen: set[str] = set()
         for cell in notebook["cells"]:
             metadata = grading_metadata(cell)
-            if not metadata or cell["cell_type"] != "code":
+            if not metadata or cell["cell_type"] != "code" or metadata["grade_id"] in seen:
                 continue
+            seen.add(metadata["grade_id"])
             if metadata.get("solution"):
                 file, _ = split_writefile(source_of(cell))
                 if file is None:
@@ -67,7 +75,7 @@ class Exercise:
                     CheckCell(
                         metadata["grade_id"],
                         source,
-                        float(metadata.get("points") or 0),
+                        _points(metadata),
                         "BEGIN HIDDEN TESTS" in source or source.startswith("hidden_check("),
                         bool(metadata.get("grade")),
                     )
@@ -77,6 +85,10 @@ class Exercise:
     @classmethod
     def load(cls, path: Path) -> Exercise:
         return cls.from_notebook(path.parent.name, read_notebook(path))
+
+    def without(self, names: Collection[str]) -> Exercise:
+        """The same exercise without the cells of these names."""
+        return replace(self, cells=tuple(c for c in self.cells if c.grade_id not in names))
 
     @property
     def checks(self) -> tuple[CheckCell, ...]:
@@ -89,11 +101,18 @@ class Exercise:
     def files_of(self, notebook: dict[str, Any]) -> dict[str, str]:
         """The text of each answer file, from a notebook that `rebuild` returned."""
         names = {answer.grade_id: answer.file for answer in self.answers}
-        return {
+        texts = {
             names[grade_id]: split_writefile(source_of(cell))[1]
             for cell in notebook["cells"]
             if (grade_id := grading_metadata(cell).get("grade_id")) in names
         }
+        # JSON can say half a character, which no file can hold.
+        return {name: text.encode(errors="replace").decode() for name, text in texts.items()}
+
+
+def _points(metadata: dict[str, Any]) -> float:
+    points = metadata.get("points")
+    return float(points) if isinstance(points, int | float) else 0.0
 
 
 def _title(notebook: dict[str, Any], slug: str) -> str:
@@ -167,9 +186,7 @@ def _take_answer(
     cell["source"] = f"{first_line}\n{text}"
 
 
-def _remark_check(
-    cell: dict[str, Any], copies: list[dict[str, Any]], remarks: list[str]
-) -> None:
+def _remark_check(cell: dict[str, Any], copies: list[dict[str, Any]], remarks: list[str]) -> None:
     name = grading_metadata(cell)["grade_id"]
     given_out = without_hidden_tests(source_of(cell))
     if not copies:
@@ -213,8 +230,12 @@ def find_exercise(name: str) -> Path:
     root = project_root() / "exercises"
     known = sorted(folder.name for folder in root.glob("*/") if not folder.name.startswith("."))
     wanted = path.name
-    matching = [slug for slug in known if slug == wanted or slug.split("-")[0] == wanted]
+    matching = [slug for slug in known if wanted == slug or _same_number(wanted, slug)]
     if len(matching) == 1:
         return root / matching[0] / f"{matching[0]}.ipynb"
     listed = ", ".join(known) or "none"
     raise Misuse(f"There is no exercise {name!r}; there are: {listed}.")
+
+
+def _same_number(wanted: str, slug: str) -> bool:
+    return wanted.isdecimal() and wanted.zfill(2) == slug.split("-", 1)[0]

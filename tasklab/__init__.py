@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from tasklab.gates import DeadlinePassed, wait_until
     from tasklab.heartbeat import Heartbeat
     from tasklab.mailroom import Letter, Mailroom
-    from tasklab.processes import ServerDidNotStart, ServerProcess, gunicorn, uvicorn
+    from tasklab.processes import ServerDidNotStart, ServerProcess
+    from tasklab.servers import gunicorn, uvicorn
     from tasklab.serving import serve, serve_here
     from tasklab.timeline import Timeline
     from tasklab.verdicts import Outcome, Verdict
@@ -51,11 +52,11 @@ _homes = {
     "Timeline": "timeline",
     "Verdict": "verdicts",
     "check": "checks",
-    "gunicorn": "processes",
+    "gunicorn": "servers",
     "hidden_check": "checks",
     "serve": "serving",
     "serve_here": "serving",
-    "uvicorn": "processes",
+    "uvicorn": "servers",
     "wait_until": "gates",
 }
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Self
 
+from tasklab.client import AnswerTooLong
 from tasklab.gates import DeadlinePassed
 from tasklab.launcher import BenchBroken
 from tasklab.processes import ServerDidNotStart, watch_starts
@@ -21,7 +22,7 @@ __all__ = ["CheckBroken", "CheckFailed", "check", "hidden_check", "record_verdic
 
 _NOT_LOOKED_AT = "not looked at yet, because “{after}” did not pass"
 _BROKEN = "the bench stumbled, not your code: {why}"
-_RUN_AGAIN = "run it again; if it stays, `autograde check` with --verbose shows more"
+_RUN_AGAIN = "run it again; if it stays, tell who gave you the exercise"
 _HUNG_UP = "the server hung up without an answer ({error})"
 
 
@@ -79,7 +80,7 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         self._servers: list[ServerProcess] = []
         self._passed = ""
 
-    def __enter__(self) -> check:
+    def __enter__(self) -> Self:
         self._watch = watch_starts(self._servers)
         self._watch.__enter__()
         return self
@@ -112,10 +113,10 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> Literal[True] | None:
+    ) -> bool:
         self._watch.__exit__(None, None, None)
         if error is not None and not isinstance(error, Exception):
-            return None
+            return False
         verdict = self._judge(error)
         verdicts = _recorder.get()
         if verdicts is not None:
@@ -140,8 +141,12 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
                 return self._failed(f"{error}{self._complaints()}", "that it happens")
             case BenchBroken() | OSError():
                 return self._broken(str(error))
+            case AnswerTooLong():
+                return self._failed(str(error), "an answer that a client can read")
             case json.JSONDecodeError():
                 return self._failed(f"an answer that is not JSON: {error.doc[:60]!r}", "JSON")
+            case UnicodeDecodeError():
+                return self._failed("an answer that is not UTF-8", "JSON")
         # httpx is only loaded if a request was made.
         if type(error).__module__.split(".")[0] == "httpx":
             return self._failed(
@@ -156,9 +161,13 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         return Verdict(Outcome.BROKEN, self.slug, _BROKEN.format(why=why), "", _RUN_AGAIN)
 
     def _complaints(self) -> str:
+        """What stood out at the server started last that has anything to say."""
         for server in reversed(self._servers):
-            if lines := server.log.complaints():
-                return "\n" + f"{server.name}'s log says:\n" + "\n".join(lines)
+            lines = [*server.remarks]
+            if logged := server.log.complaints():
+                lines += [f"{server.name}'s log says:", *logged]
+            if lines:
+                return "\n" + "\n".join(lines)
         return ""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tasklab.gates import DeadlinePassed, wait_until
@@ -12,7 +12,18 @@ from tasklab.gates import DeadlinePassed, wait_until
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "Client"]
+    from tasklab.connections import Connections
+
+__all__ = ["Answer", "AnswerTooLong", "Client"]
+
+_LONGEST_ANSWER = 1 << 20
+
+
+class AnswerTooLong(Exception):
+    """The server sent more than this client reads."""
+
+    def __init__(self) -> None:
+        super().__init__(f"an answer of more than {_LONGEST_ANSWER} bytes")
 
 
 class Answer:
@@ -48,7 +59,7 @@ class Answer:
             return False
 
     def __str__(self) -> str:
-        if self.response is not None:
+        if self.seconds is not None:
             return f"{self.status} after {self.seconds:.2f} s"
         if self.error is not None:
             return f"no answer: {self.error}"
@@ -61,31 +72,34 @@ class Answer:
 class Client:
     """The verbs that every server of the bench has."""
 
-    url: str
+    url: str = ""
 
-    @cached_property
-    def _http(self) -> httpx.Client:
-        import httpx
+    _connections: Connections | None = None
+    _http: httpx.Client | None = None
 
-        # Loopback only: no proxy from the environment, no certificates to load.
-        return httpx.Client(
-            base_url=self.url,
-            trust_env=False,
-            verify=False,
-            timeout=None,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-        )
+    def _open_socket(self) -> socket.socket:
+        return socket.socket()
+
+    def _open_http(self) -> httpx.Client:
+        if self._http is None:
+            from tasklab.connections import Connections
+
+            if not self.url:
+                raise RuntimeError("the server was never started: use it in a `with`, or start()")
+            self._connections = Connections(self._open_socket)
+            self._http = self._connections.client(self.url)
+        return self._http
 
     def ask(self, method: str, path: str, **options: Any) -> Answer:
         """Send a request and return at once; the answer fills in when it comes."""
-        http = self._http
+        http = self._open_http()
         answer = Answer(method, path)
 
         def exchange() -> None:
             try:
-                answer.response = http.request(method, path, **options)
+                answer.response = _exchange(http, method, path, options)
                 answer.received = time.monotonic()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told to whoever asked
                 answer.error = error
 
         threading.Thread(target=exchange, name=f"{method} {path}", daemon=True).start()
@@ -94,7 +108,10 @@ class Client:
     def request(
         self, method: str, path: str, *, within: float = 10.0, **options: Any
     ) -> httpx.Response:
-        """Return the response; raise DeadlinePassed if it takes longer than `within` seconds."""
+        """Return the response; raise DeadlinePassed if it takes longer than `within` seconds.
+
+        Raises httpx.TransportError if the server hangs up or is gone.
+        """
         answer = self.ask(method, path, **options)
         wait_until(lambda: answer.done, within=within, what=f"an answer to {method} {path}")
         if answer.error is not None:
@@ -109,5 +126,35 @@ class Client:
         return self.request("POST", path, within=within, **options)
 
     def _close_http(self) -> None:
-        if "_http" in self.__dict__:
-            self._http.close()
+        """Close the client; a request that still waits ends without an answer."""
+        if self._http is None or self._connections is None:
+            return
+        # Closing it would race the threads that use it, and without reuse it holds no connection.
+        self._connections.cut()
+        self._http = self._connections = None
+
+
+def _exchange(
+    http: httpx.Client, method: str, path: str, options: dict[str, Any]
+) -> httpx.Response:
+    """Read a response whole, but no more of it than a client of the bench ever wants."""
+    import httpx
+
+    body = bytearray()
+    with http.stream(method, path, **options) as response:
+        for part in response.iter_raw():
+            body += part
+            if len(body) > _LONGEST_ANSWER:
+                raise AnswerTooLong
+    whole = httpx.Response(
+        response.status_code,
+        headers=[pair for pair in response.headers.raw if pair[0].lower() not in _TRANSFER],
+        content=bytes(body),
+        request=response.request,
+    )
+    whole.elapsed = response.elapsed
+    return whole
+
+
+# Said of the bytes on the wire; httpx would act on them again.
+_TRANSFER = {b"content-encoding", b"transfer-encoding"}

@@ -39,14 +39,29 @@ class Patience:
         return max(0.0, self.seconds - self.used)
 
     def pause(self) -> bool:
-        """Sleep a moment; return whether any patience is left."""
+        """Sleep a moment; return False, and at once, if no patience is left."""
         if self.left <= 0:
             return False
         before = time.monotonic()
         time.sleep(min(self._pause, self.left))
-        self.used += min(time.monotonic() - before, _MOST_A_PAUSE_COUNTS)
-        self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
+        self._count(before)
         return True
+
+    async def pause_here(self) -> bool:
+        """Do the same on an event loop, without holding it."""
+        # Not cheap, and most who wait here have no event loop.
+        import asyncio
+
+        if self.left <= 0:
+            return False
+        before = time.monotonic()
+        await asyncio.sleep(min(self._pause, self.left))
+        self._count(before)
+        return True
+
+    def _count(self, since: float) -> None:
+        self.used += min(time.monotonic() - since, _MOST_A_PAUSE_COUNTS)
+        self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
 
 
 def wait_until(

@@ -1,14 +1,15 @@
 """Start, watch and end processes for another process, and end them all when it goes away.
 
-Runs as a program of its own, with the standard library only. The other side (tasklab.launcher)
-speaks to it over a socket: one JSON object a line, file descriptors beside it. When that socket
-closes, for whatever reason, every process started here is killed: a kernel that is restarted or
-killed cannot leave a server behind. In a grading sandbox this is process 1.
+Runs as a program of its own. The other side (tasklab.launcher) speaks to it over a socket: one
+JSON object a line, file descriptors beside it. When that socket closes, for whatever reason,
+every process started here is killed: a kernel that is restarted or killed cannot leave a server
+behind. In a grading sandbox this is process 1.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -18,11 +19,11 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 _LISTENING = 3
-_CONTROL_MESSAGE = 1 << 20
-_MOST_DESCRIPTORS = 8
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _DUMPABLE = 4  # PR_SET_DUMPABLE: 0 forbids ptrace and /proc/PID/mem to the same user
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
@@ -36,30 +37,31 @@ def prctl(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-class Job:
+class Job(NamedTuple):
     """What a forked child is to become."""
 
-    def __init__(self, request: dict[str, Any], log: int, listening: int | None) -> None:
-        self.request = request
-        self.log = log
-        self.listening = listening
+    request: dict[str, Any]
+    keeper: int
+    log: int
+    listening: int | None
 
     def prepare(self) -> None:
-        """Turn the forked copy of the keeper into a fresh process: descriptors, limits, folder."""
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        """Turn the copy of the keeper into a fresh process."""
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 0)
-        log = self.log
-        if log == _LISTENING:
-            log = os.dup(log)
+        # Should the keeper itself be killed, nobody is left to sweep.
+        prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != self.keeper:
+            os._exit(1)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        os.dup2(self.log, 1)
+        os.dup2(self.log, 2)
+        # Last, because the log may have that number until now.
         if self.listening is not None:
             os.dup2(self.listening, _LISTENING)
             os.set_inheritable(_LISTENING, True)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
         os.closerange(4 if self.listening is not None else 3, 4096)
         self._limit()
         os.chdir(self.request["folder"])
@@ -72,10 +74,9 @@ class Job:
 
         for name, value in self.request.get("limits", {}).items():
             kind = getattr(resource, f"RLIMIT_{name}")
-            _, hard = resource.getrlimit(kind)
-            if hard != resource.RLIM_INFINITY:
-                value = min(value, hard)
-            resource.setrlimit(kind, (value, value))
+            hard = resource.getrlimit(kind)[1]
+            least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (least, least))
 
     def become(self) -> None:
         """Run the program: as `python -m MODULE` in this warm interpreter, or by exec."""
@@ -88,158 +89,168 @@ class Job:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def living_children() -> list[int]:
-    """Return the process ids of all that descend from this one and are no zombies."""
-    import psutil
-
-    living = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if child.status() != psutil.STATUS_ZOMBIE:
-                living.append(child.pid)
-    return living
-
-
 class Keeper:
     """Serve the requests that come over one control socket."""
 
     def __init__(self, control: socket.socket, *, guard: bool) -> None:
         self.control = control
         self.guard = guard
+        self.home = os.getcwd() if guard else ""
         self.buffer = b""
         self.descriptors: list[int] = []
-        self.started: set[int] = set()
+        self.running: set[int] = set()
         self.staged = 0
 
     def keep(self) -> Job | None:
         """Answer requests until the other side goes away. Return a Job in a forked child only."""
         wake, wake_write = os.pipe()
-        for end in (wake, wake_write):
-            os.set_blocking(end, False)
+        os.set_blocking(wake_write, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # Ctrl-C in a terminal reaches the whole group: the other side decides what it means.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Ctrl-C in a terminal reaches the whole group: the other side decides what it means.
             signal.signal(number, signal.SIG_IGN)
         self.say({"event": "ready"})
         while True:
-            readable, _, _ = select.select([self.control, wake], [], [])
+            readable, _, _ = select.select([self.control.fileno(), wake], [], [])
             if wake in readable:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(wake, 4096)
+                os.read(wake, 4096)
                 self.reap()
-            if self.control in readable:
+            if self.control.fileno() in readable:
                 request = self.hear()
                 if request is None:
-                    self.sweep()
                     return None
-                job = self.serve(request)
-                if job is not None:
+                if (job := self.serve(request)) is not None:
                     signal.set_wakeup_fd(-1)
                     return job
 
     def hear(self) -> dict[str, Any] | None:
         while b"\n" not in self.buffer:
-            data, descriptors, _, _ = socket.recv_fds(
-                self.control, _CONTROL_MESSAGE, _MOST_DESCRIPTORS
-            )
+            data, descriptors = b"", list[int]()
+            with contextlib.suppress(ConnectionError):
+                data, descriptors, _, _ = socket.recv_fds(self.control, 1 << 20, 8)
             self.descriptors.extend(descriptors)
             if not data:
                 return None
             self.buffer += data
         line, self.buffer = self.buffer.split(b"\n", 1)
-        request: dict[str, Any] = json.loads(line)
-        return request
+        return dict(json.loads(line))
 
-    def say(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-        data = json.dumps(message).encode() + b"\n"
+    def say(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if descriptors:
-                socket.send_fds(self.control, [data], descriptors)
-            else:
-                self.control.sendall(data)
+            socket.send_fds(self.control, [json.dumps(message).encode(), b"\n"], list(descriptors))
 
     def serve(self, request: dict[str, Any]) -> Job | None:
         handed, self.descriptors = self.descriptors, []
+        answer: dict[str, Any] = {"id": request["id"]}
+        given: list[int] = []
         try:
-            match request["do"]:
-                case "start":
-                    log, listening = handed[0], handed[1] if len(handed) > 1 else None
-                    job = Job(request, log, listening)
-                    pid = os.fork()
-                    if pid == 0:
-                        return job
-                    self.started.add(pid)
-                    self.say({"reply": pid})
-                case "signal":
-                    self.say({"reply": self.send_signal(request["pid"], request["signal"])})
-                case "sweep":
-                    self.say({"reply": self.sweep()})
-                case "stage":
-                    self.say({"reply": self.stage(request["parent"], request["files"])})
-                case "listen":
-                    listener = socket.create_server((request["host"], 0), backlog=512)
-                    self.say({"reply": listener.getsockname()[1]}, [listener.fileno()])
-                    listener.close()
-        except OSError as error:
-            self.say({"error": f"{type(error).__name__}: {error}"})
-        finally:
-            if os.getpid() == self._own_pid:
-                for descriptor in handed:
-                    os.close(descriptor)
+            if request["do"] == "start":
+                job = Job(request, os.getpid(), handed[0], handed[1] if handed[1:] else None)
+                pid = os.fork()
+                if pid == 0:
+                    return job
+                self.running.add(pid)
+                answer["reply"] = pid
+            else:
+                answer["reply"] = self.act(request, given)
+        except (OSError, ValueError, IndexError) as error:
+            answer["error"] = f"{type(error).__name__}: {error}"
+        self.say(answer, given)
+        for descriptor in (*handed, *given):
+            os.close(descriptor)
         return None
 
-    _own_pid = os.getpid()
-
-    def send_signal(self, pid: int, number: int) -> bool:
-        if pid not in self.started:
-            return False
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return False
+    def act(self, request: dict[str, Any], given: list[int]) -> Any:
+        match request["do"]:
+            case "signal":
+                # Until it is reaped its number cannot be another's.
+                if alive := request["pid"] in self.running:
+                    os.kill(request["pid"], request["signal"])
+                return alive
+            case "end":
+                self.end(request["pid"])
+            case "stage":
+                return self.stage(request["files"])
+            case "listen":
+                given.append(socket.create_server(("127.0.0.1", 0), backlog=512).detach())
+            case "socket":
+                given.append(socket.socket().detach())
         return True
 
-    def reap(self) -> None:
+    def reap(self) -> bool:
+        """Collect the exit codes of the dead; return whether a child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return False
             if pid == 0:
-                return
-            if pid in self.started:
+                return True
+            if pid in self.running:
+                self.running.discard(pid)
                 self.say({"event": "exit", "pid": pid, "code": os.waitstatus_to_exitcode(status)})
 
-    def sweep(self) -> int:
-        """Kill every process that was started here and all that those started."""
-        swept: set[int] = set()
-        if self.guard and os.getpid() == 1:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
-        else:
-            while children := living_children():
-                swept.update(children)
-                for child in children:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(child, signal.SIGKILL)
-                # Whoever else waits for them (psutil does) takes their exit codes away from here.
-                time.sleep(0.002)
-                self.reap()
-        self.reap()
-        return len(swept)
+    def end(self, pid: int) -> None:
+        """Kill one job and what it started; if no other job runs, everything that is left."""
+        if not self.running - {pid}:
+            self.sweep()
+            return
+        while pid in self.running:
+            kill_family(pid)
+            self.reap()
+            time.sleep(0.001)
 
-    def stage(self, parent: str, files: dict[str, str]) -> str:
+    def sweep(self) -> None:
+        """Kill every process that was started here and all that those started."""
+        while self.reap():
+            if self.guard and os.getpid() == 1:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(-1, signal.SIGKILL)
+            else:
+                kill_family(os.getpid(), spare=True)
+            time.sleep(0.001)
+
+    def stage(self, files: dict[str, str]) -> str:
         """Write the files into a new folder, so that no start sees what an earlier one left."""
+        if not self.guard and not self.home:
+            import tempfile
+
+            self.home = tempfile.mkdtemp(prefix="newsletter-")
+        if not self.running:
+            self.clear()
         self.staged += 1
-        folder = os.path.join(parent, f"start-{self.staged}")
+        folder = os.path.join(self.home, f"start-{self.staged}")
         os.mkdir(folder)
-        os.chmod(folder, 0o777)
         for name, text in files.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
                 file.write(text)
-            os.chmod(os.path.join(folder, name), 0o666)
         return folder
+
+    def clear(self) -> None:
+        """Remove what earlier starts left where they could write."""
+        import shutil
+
+        for place in (self.home, *(("/tmp", "/dev/shm") if self.guard else ())):
+            for name in os.listdir(place):
+                path = os.path.join(place, name)
+                # A tree too deep for rmtree stays.
+                with contextlib.suppress(OSError, RecursionError):
+                    if os.path.isdir(path) and not os.path.islink(path):
+                        shutil.rmtree(path)
+                    else:
+                        os.unlink(path)
+
+
+def kill_family(pid: int, *, spare: bool = False) -> None:
+    """Kill a process and all its descendants; with `spare`, only those."""
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        for process in [*parent.children(recursive=True), *([] if spare else [parent])]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def main() -> Job | None:
@@ -257,21 +268,29 @@ def main() -> Job | None:
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
-    if guard:
-        prctl(_DUMPABLE, 0)
-    else:
-        prctl(_SUBREAPER, 1)
+    prctl(_DUMPABLE if guard else _SUBREAPER, 0 if guard else 1)
     if "--warm" in options:
         # gunicorn notes the current folder when it is imported; "." still holds in a later one.
         os.environ["PWD"] = "."
+        # Collecting garbage while modules load finds none, and takes a fifth of the time.
+        gc.disable()
         for name in options[options.index("--warm") + 1].split(","):
             importlib.import_module(name)
-    return Keeper(control, guard=guard).keep()
+        gc.enable()
+    keeper = Keeper(control, guard=guard)
+    job = keeper.keep()
+    if job is None:
+        keeper.sweep()
+        if keeper.home and not guard:
+            keeper.clear()
+            os.rmdir(keeper.home)
+        # Nothing here needs an orderly end, and the other side waits for it.
+        os._exit(0)
+    return job
 
 
 if __name__ == "__main__":
-    # The child returns from main() and starts its program from here, so that it also ends as a
-    # program does: exit handlers, waiting for threads, its own exit code.
+    # The child starts its program from here, so that it also ends as a program does.
     _job = main()
     if _job is not None:
         _job.prepare()

@@ -7,22 +7,18 @@ that is. Here is the plain one. A grader brings its own, by overriding what is d
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import queue
 import signal
 import socket
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
-from tasklab.gates import Patience, wait_until
+from tasklab.control import BenchBroken, Control
 
 __all__ = ["BenchBroken", "Child", "Launcher", "current_launcher", "use_launcher"]
 
@@ -30,10 +26,6 @@ _KEEPER = Path(__file__).with_name("keeper.py")
 # What a Python program needs from its surroundings; everything else of the environment
 # (a proxy, a PYTHONPATH, a secret) would make two machines disagree.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
-
-
-class BenchBroken(Exception):
-    """The bench itself failed: nothing is known about the app."""
 
 
 class Child:
@@ -57,9 +49,13 @@ class Child:
         """Send a signal; return False if the process is gone."""
         if self.exit_code is not None:
             return False
-        return bool(
-            self._launcher.request("signal", pid=self.keeper_pid, signal=int(number))
-        )
+        control = self._launcher.control
+        return bool(control.request("signal", pid=self.keeper_pid, signal=int(number)))
+
+    def end(self) -> None:
+        """Kill it and all that it started; return once they are gone."""
+        with contextlib.suppress(BenchBroken):
+            self._launcher.control.request("end", pid=self.keeper_pid)
 
 
 class Launcher:
@@ -68,20 +64,18 @@ class Launcher:
     folder: str | None = None
     """Where programs start; None means the current folder at each start."""
     keeps_nothing = False
-    """True if every start gets a fresh copy of the files."""
+    """True if every server gets a fresh copy of the files."""
 
     def __init__(self, *, warm: Sequence[str] = ()) -> None:
         self._warm = tuple(warm)
-        self._replies: queue.Queue[tuple[dict[str, Any], list[int]]] = queue.Queue()
-        self._exits: dict[int, int] = {}
-        self._one_request = threading.Lock()
-        self._ready = threading.Event()
-        self._gone = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._last_words = ""
+        self._control: Control | None = None
         self.refused: dict[tuple[str, ...], Exception] = {}
         """Starts that failed for good: trying again would only wait again."""
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether programs start with their imports behind them."""
+        return bool(self._warm)
 
     # -- the keeper ---------------------------------------------------------------------------
 
@@ -95,167 +89,93 @@ class Launcher:
 
     def environment(self) -> dict[str, str]:
         """The environment of every process started here, before a start adds its own."""
-        return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        # A file that is rewritten within a second, at the same size, looks unchanged to
+        # Python's bytecode cache, and the server would run the old one.
+        return {**passed_on, "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def start(self) -> Launcher:
-        ours, theirs = socket.socketpair()
-        self._control = ours
-        self._process = subprocess.Popen(
-            self.command(theirs.fileno()),
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=self.environment(),
-            start_new_session=True,
-        )
-        theirs.close()
-        threading.Thread(target=self._listen, name="keeper", daemon=True).start()
-        threading.Thread(target=self._read_last_words, name="keeper stderr", daemon=True).start()
+    def start(self) -> Self:
+        self._control = Control()
+        self._control.start(self.command(self._control.descriptor), self.environment())
         return self
 
-    def _read_last_words(self) -> None:
-        assert self._process is not None and self._process.stderr is not None
-        with self._process.stderr as stream:
-            while data := stream.read(4096):
-                self._last_words = (self._last_words + data.decode(errors="replace"))[-4096:]
-
-    def _listen(self) -> None:
-        assert self._control is not None
-        buffer, descriptors = b"", list[int]()
-        with contextlib.suppress(OSError):
-            while True:
-                data, more, _, _ = socket.recv_fds(self._control, 1 << 16, 8)
-                if not data:
-                    break
-                descriptors.extend(more)
-                *lines, buffer = (buffer + data).split(b"\n")
-                for line in lines:
-                    message = json.loads(line)
-                    match message.get("event"):
-                        case "ready":
-                            self._ready.set()
-                        case "exit":
-                            self._exits[message["pid"]] = message["code"]
-                        case _:
-                            self._replies.put((message, descriptors))
-                            descriptors = []
-        self._gone.set()
-
-    def request(self, do: str, *, descriptors: Sequence[int] = (), **fields: Any) -> Any:
-        """Ask the keeper; raise BenchBroken if it refuses or is gone."""
-        reply, _ = self._exchange(do, descriptors, fields)
-        return reply
-
-    def _exchange(
-        self, do: str, descriptors: Sequence[int], fields: Mapping[str, Any]
-    ) -> tuple[Any, list[int]]:
+    @property
+    def control(self) -> Control:
         assert self._control is not None, "start() comes first"
-        data = json.dumps({"do": do, **fields}).encode() + b"\n"
-        with self._one_request:
-            try:
-                if descriptors:
-                    # Descriptors travel with the first byte; the rest may need several writes.
-                    socket.send_fds(self._control, [data[:1]], list(descriptors))
-                    data = data[1:]
-                self._control.sendall(data)
-            except OSError:
-                raise self._broken() from None
-            patience = Patience(60.0)
-            while True:
-                try:
-                    message, received = self._replies.get(timeout=0.05)
-                    break
-                except queue.Empty:
-                    if self._gone.is_set() or not patience.pause():
-                        raise self._broken() from None
-        if "error" in message:
-            raise BenchBroken(f"could not {do}: {message['error']}")
-        return message["reply"], received
-
-    def _broken(self) -> BenchBroken:
-        words = self._last_words.strip().splitlines()
-        why = f" ({words[-1]})" if words else ""
-        return BenchBroken(f"the process that starts the servers is gone{why}")
+        return self._control
 
     # -- what a server asks for ---------------------------------------------------------------
 
-    def wait_ready(self, within: float = 60.0) -> None:
-        wait_until(
-            lambda: self._ready.is_set() or self._gone.is_set(), within=within, what="the keeper"
-        )
-        if not self._ready.is_set():
-            raise self._broken()
+    def wait_ready(self) -> None:
+        """Wait for the keeper; raise BenchBroken if it does not come."""
+        self.control.wait_ready()
 
     def spawn(
         self,
         arguments: Sequence[str],
         *,
+        folder: str,
         log: int,
         listening: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Child:
         """Run `python -m ARGUMENTS`; the listening socket becomes its descriptor 3."""
         request = {
-            "arguments": list(arguments) if self._warm else [sys.executable, "-m", *arguments],
-            "warm": bool(self._warm),
-            "folder": self.start_folder(),
+            "arguments": list(arguments) if self.is_warm else [sys.executable, "-m", *arguments],
+            "warm": self.is_warm,
+            "folder": folder,
             "environment": {**self.environment(), **(environment or {})},
             **self.restrictions(),
         }
         handed = [log] if listening is None else [log, listening]
-        return Child(self, self.request("start", descriptors=handed, **request))
+        return Child(self, self.control.request("start", handed, **request))
 
     def start_folder(self) -> str:
-        return self.folder or os.getcwd()
+        """The folder for one server: its files are there, and it may write there."""
+        return self.folder or str(Path.cwd())
 
     def restrictions(self) -> dict[str, Any]:
-        """Limits (names of RLIMIT_*, without the prefix) and the user of a started process."""
+        """What a started process may use, as {"limits": {NAME: NUMBER}} with names of RLIMIT_*."""
         return {}
 
     def listen(self) -> socket.socket:
-        """A listening socket that the started processes can reach on 127.0.0.1."""
+        """A listening socket on 127.0.0.1 as the started processes see it."""
         return socket.create_server(("127.0.0.1", 0), backlog=512)
 
-    def _listen_inside(self) -> socket.socket:
-        _, descriptors = self._exchange("listen", (), {"host": "127.0.0.1"})
-        return socket.socket(fileno=descriptors[0])
+    def open_socket(self) -> socket.socket:
+        """A TCP socket that can be connected to what listen() returned."""
+        return socket.socket()
 
     def outside_pid(self, pid: int) -> int:
+        """The process id as this process sees it; raise ProcessLookupError if that is unknown."""
         return pid
 
     def exit_code(self, pid: int) -> int | None:
-        if pid in self._exits:
-            return self._exits[pid]
-        return -signal.SIGKILL if self._gone.is_set() else None
+        if pid in self.control.exits:
+            return self.control.exits[pid]
+        return -signal.SIGKILL if self.control.gone else None
 
-    def sweep(self) -> None:
-        """Kill whatever the started processes left running."""
-        with contextlib.suppress(BenchBroken):
-            self.request("sweep")
+    def excess(self, exit_code: int | None = None) -> str:  # noqa: ARG002 - for those with limits
+        """Say in words which limit the started processes have run into; empty if none.
+
+        The exit code is that of the server, if it has ended.
+        """
+        return ""
 
     def processes(self) -> list[psutil.Process]:
         """Every process alive behind this launcher, the keeper left out."""
-        if self._process is None:
-            return []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return psutil.Process(self._process.pid).children(recursive=True)
+        keeper = self.control.process
+        if keeper is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                return psutil.Process(keeper.pid).children(recursive=True)
         return []
 
     def close(self) -> None:
         """End the keeper and with it all that it started."""
         if self._control is not None:
-            with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)
             self._control.close()
-        if self._process is not None:
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
 
-    def __enter__(self) -> Launcher:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

@@ -20,6 +20,8 @@ BESIDE = 0.14
 APART = 0.25
 MIDDLE = (ROW - LINE) / 2
 MOST_ROWS = 4
+MOST_LABELS = 24
+MOST_LINES = 200
 INK = "#1a1a1a"
 MUTED = "#555555"
 
@@ -116,22 +118,13 @@ class _Sheet:
         return layout
 
     def _title_lines(self, title: str) -> list[Label]:
-        """Break the title into at most two large lines, or three smaller ones."""
-        points = 15.0
-        lines = self.ruler.wrap(title, points)
-        if len(lines) > 2:
-            points = 12.0
-            lines = self.ruler.wrap(title, points)
-            rest = " ".join(lines[2:])
-            room = self.ruler.right - MARGIN
-            lines = [*lines[:2], self.ruler.shorten(rest, room, points=points, is_bold=True)]
+        points, lines = self.ruler.break_title(title)
         pitch = LINE * points / TEXT
+        widths = [self.ruler.measure(line, points, True) for line in lines]
         return [
-            Label(line, MARGIN, MARGIN + row * pitch, self.ruler.measure(line, points, True),
-                  points, is_bold=True)
-            for row, line in enumerate(lines)
-            if line or not row
-        ]  # fmt: skip
+            Label(line, MARGIN, MARGIN + row * pitch, width, points, is_bold=True)
+            for row, (line, width) in enumerate(zip(lines, widths, strict=True))
+        ]
 
     def _label(self, text: str, x: float, y: float, room: float, **look: Any) -> Label:
         text = self.ruler.shorten(text, room)
@@ -164,7 +157,8 @@ class _Sheet:
 
     def _mark_rows(self, lane: Lane) -> list[list[Item]]:
         groups = group_by_kind(lane.marks)
-        crowds: list[list[Bar | Dot]] = []
+        crowds = [group for group in groups if len(group) > MOST_LABELS]
+        groups = [group for group in groups if len(group) <= MOST_LABELS]
         while True:
             items = [self._crowd(group) for group in crowds]
             items += [self._item(mark) for group in groups for mark in group]
@@ -219,20 +213,21 @@ class _Sheet:
     def _crowd(self, marks: Sequence[Bar | Dot]) -> Item:
         """Draw many marks small, one below the other, under one label for all."""
         bars = [mark for mark in marks if isinstance(mark, Bar)]
-        dots = [self.ruler.x(mark.at) for mark in marks if isinstance(mark, Dot)]
-        lefts = [*(self.ruler.x(bar.start) for bar in bars), *dots]
-        rights = [*map(self.ruler.x_end, bars), *dots]
+        dots = {(mark.kind, self.ruler.x(mark.at)): None for mark in marks if isinstance(mark, Dot)}
+        places = [x for _, x in dots]
+        lefts = [*(self.ruler.x(bar.start) for bar in bars), *places]
+        rights = [*map(self.ruler.x_end, bars), *places]
         item = self._above(summarize(self.scene, marks), min(lefts), max(rights))
+        # More lines than this are finer than a pixel: draw some of them, evenly chosen.
+        bars = bars[:: len(bars) // MOST_LINES + 1]
         pitch = min(0.16, (0.3 + 0.5 * self.most_rows) / max(len(bars), 1))
         for row, bar in enumerate(bars):
-            x, right = self.ruler.x(bar.start), self.ruler.x_end(bar)
-            y, thickness = LINE + row * pitch, pitch * 0.75
-            shape = Shape(bar.kind, x, y, right - x, thickness, is_open=bar.end is None)
-            item.shapes.append(shape)
+            x, y = self.ruler.x(bar.start), LINE + row * pitch
+            width = self.ruler.x_end(bar) - x
+            item.shapes.append(Shape(bar.kind, x, y, width, pitch * 0.75, bar.end is None))
         stack = LINE + len(bars) * pitch
         y = stack if self.most_rows else LINE
-        kinds = [mark.kind for mark in marks if isinstance(mark, Dot)]
-        item.shapes += [Shape(kind, x, y + 0.18) for kind, x in zip(kinds, dots, strict=True)]
+        item.shapes += [Shape(kind, x, y + 0.18) for kind, x in dots]
         item.height = max(stack, y + (0.4 if dots else 0.1))
         return item
 
@@ -288,13 +283,16 @@ class _Sheet:
 
 
 def _pack(items: Iterable[Item], *, in_order: bool = False) -> list[list[Item]]:
-    """Put each item into the first row where it overlaps nothing, or `in_order` into the last."""
+    """Put each item into the first row that is free from there on, or `in_order` into the last."""
     rows: list[list[Item]] = []
+    ends: list[float] = []
     for item in sorted(items, key=lambda item: item.left):
-        for row in rows[-1:] if in_order else rows:
-            if all(item.left >= o.right - 1e-6 or item.right <= o.left + 1e-6 for o in row):
-                row.append(item)
+        for row in range(max(len(rows) - 1, 0) if in_order else 0, len(rows)):
+            if item.left >= ends[row] - 1e-6:
+                rows[row].append(item)
+                ends[row] = item.right
                 break
         else:
             rows.append([item])
+            ends.append(item.right)
     return rows

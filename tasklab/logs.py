@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import array
+import contextlib
+import fcntl
 import os
 import re
+import select
+import termios
 import threading
 import time
 
-from tasklab.gates import wait_until
+from tasklab.gates import DeadlinePassed, wait_until
 
 __all__ = ["Log"]
 
 _KEPT_BYTES = 1 << 20
+_LONGEST_LINE = 300
 _DIFFERS_EACH_RUN = (
     (re.compile(r"^\[\d{4}-\d\d-\d\d [^]]*\] ", re.MULTILINE), ""),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:port"),
@@ -19,11 +25,13 @@ _DIFFERS_EACH_RUN = (
     (re.compile(r"\[\d+\]"), "[pid]"),
     (re.compile(r"\bpid: ?\d+"), "pid"),
 )
+_EXCEPTION = re.compile(r"^[\w.]*(Error|Exception|Warning|Exit|Interrupt)\b(: |$)")
 _COMPLAINT = re.compile(
     r"CRITICAL|ERROR|WARNING"
     # Python's own words begin a line, or follow a file and its line; one of them only gives advice.
-    r"|(^\s*|:\d+: )\w*(Error|Exception|Warning|Exit)\b: (?!Enable tracemalloc)"
+    r"|(^\s*|:\d+: )[\w.]*(Error|Exception|Warning|Exit)\b(: (?!Enable tracemalloc)|$)"
 )
+_ALL_IS_WELL = re.compile(r"^INFO: |^\[[^]]+\] \[\d+\] \[INFO\] ")
 
 
 class Log:
@@ -37,28 +45,47 @@ class Log:
         self._head = bytearray()
         self._tail = bytearray()
         self._arrivals: list[tuple[float, int]] = []
-        self._lock = threading.Lock()
-        self._reader: threading.Thread | None = None
+        self._lock = threading.RLock()
+        self._descriptor: int | None = None
         self.written = 0
 
     def read_from(self, descriptor: int) -> None:
         """Read `descriptor` to its end in a thread of its own, and close it."""
-        self._reader = threading.Thread(
+        self._descriptor = descriptor
+        threading.Thread(
             target=self._read, args=(descriptor,), name="server log", daemon=True
-        )
-        self._reader.start()
+        ).start()
 
     def _read(self, descriptor: int) -> None:
-        try:
-            while data := os.read(descriptor, 1 << 16):
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        while True:
+            waiting.poll()
+            # One step with append(), or finish() could find the pipe empty and the log too.
+            with self._lock:
+                data = os.read(descriptor, 1 << 16)
+                if not data:
+                    self._descriptor = None
+                    os.close(descriptor)
+                    return
                 self.append(data)
-        finally:
-            os.close(descriptor)
 
     def finish(self, within: float = 5.0) -> None:
-        """Wait until the last writer has closed its end."""
-        if self._reader is not None:
-            self._reader.join(within)
+        """Wait until everything written so far is in the log.
+
+        Not for the last writer to close its end: a process that the server left behind may
+        never do so.
+        """
+        with contextlib.suppress(DeadlinePassed):
+            wait_until(lambda: not self._unread(), within=within)
+
+    def _unread(self) -> int:
+        with self._lock:
+            if self._descriptor is None:
+                return 0
+            size = array.array("i", [0])
+            fcntl.ioctl(self._descriptor, termios.FIONREAD, size)
+            return size[0]
 
     def append(self, data: bytes) -> None:
         with self._lock:
@@ -81,11 +108,14 @@ class Log:
     def text(self) -> str:
         with self._lock:
             head, tail = bytes(self._head), bytes(self._tail[-self._half :])
-        if self.truncated:
             left_out = self.written - len(head) - len(tail)
-            middle = f"\n[… {left_out} bytes left out …]\n".encode()
-            return (head + middle + tail).decode(errors="replace")
+        if left_out:
+            head += f"\n[… {left_out} bytes left out …]\n".encode()
         return (head + tail).decode(errors="replace")
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
 
     @property
     def steady(self) -> str:
@@ -95,24 +125,40 @@ class Log:
             text = pattern.sub(instead, text)
         return text
 
-    @property
-    def lines(self) -> list[str]:
-        return self.text.splitlines()
-
     def tail(self, count: int = 5) -> str:
-        """The last `count` lines that are not empty."""
-        return "\n".join([line for line in self.lines if line.strip()][-count:])
+        """The last `count` lines that are not empty, each within reason."""
+        return "\n".join([_shorten(line) for line in self.lines if line.strip()][-count:])
+
+    def last_words(self, count: int = 8) -> str:
+        """The lines in which a server that could not start says why.
+
+        From the last place in its last traceback, or else the last lines; without those in
+        which all is well, such as gunicorn's about its other workers.
+        """
+        lines = [line for line in self.lines if line.strip() and not _ALL_IS_WELL.search(line)]
+        ends = [number for number, line in enumerate(lines) if _EXCEPTION.search(line)]
+        if ends:
+            places = [n for n, line in enumerate(lines[: ends[-1]]) if line.startswith("  File ")]
+            lines = lines[places[-1] if places else ends[-1] :]
+            if len(lines) > count:
+                lines = [*lines[: count - 3], *lines[-3:]]
+        return "\n".join(_shorten(line) for line in lines[-count:])
 
     def complaints(self, count: int = 4) -> list[str]:
         """The last lines in which a server or Python says that something went wrong."""
-        return [line.strip() for line in self.lines if _COMPLAINT.search(line)][-count:]
+        found = [line for line in self.lines if _COMPLAINT.search(line)]
+        return [_shorten(line.strip()) for line in found[-count:]]
 
     def arrival(self, text: str) -> float | None:
         """When the line with `text` came, as time.monotonic() seconds; None if it did not."""
-        position = self.text.encode().find(text.encode())
-        if position < 0:
-            return None
+        sought = text.encode()
         with self._lock:
+            position = self._head.find(sought)
+            if position < 0:
+                tail = bytes(self._tail[-self._half :])
+                if (position := tail.find(sought)) < 0:
+                    return None
+                position += self.written - len(tail)
             return next((at for at, end in self._arrivals if end > position), None)
 
     def wait_for(self, text: str, within: float = 10.0) -> str:
@@ -130,3 +176,7 @@ class Log:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} […]"

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
-import select
 import socket
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from tasklab.gates import wait_until
 from tasklab.launcher import current_launcher
+from tasklab.letterbox import Letterbox, has_hung_up
 
 __all__ = ["Letter", "Mailroom"]
 
-_LARGEST_LETTER = 64 * 1024
+# An app that runs wild must not fill the memory of the process that watches it.
 _MOST_LETTERS = 10_000
+_MOST_BYTES = 16 * 1024**2
+_HUNG_UP = 499
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,11 @@ class Letter:
     arrived: float
     answered: float | None = None
     status: int | None = None
-    """What the mailroom answered; 0 if it hung up without an answer; None while in flight."""
+    """What the mailroom answered; None while in flight.
+
+    0 if the mailroom hung up without an answer; 499, as nginx says it, if the app hung up before
+    the answer: then nobody heard one.
+    """
 
     @property
     def to(self) -> str:
@@ -55,19 +58,20 @@ class Mailroom:
 
     def __init__(self) -> None:
         self._letters: dict[int, Letter] = {}
-        self._senders: dict[int, socket.socket] = {}
+        self._bytes = 0
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
         self._held = False
         self._status = 202
         self._delay = 0.0
-        self._server: _Server | None = None
+        self._letterbox: Letterbox | None = None
+        self._senders: dict[int, socket.socket] = {}
         self.url = ""
 
     # -- controls -----------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Keep every letter in flight, those to come and none that is answered, until release."""
+        """Keep letters in flight, those that wait and those to come, until release."""
         self._turn(held=True)
 
     def release(self) -> None:
@@ -87,7 +91,7 @@ class Mailroom:
         self._turn(delay=seconds)
 
     def accept(self) -> None:
-        """Answer every letter with 202 at once: how a mailroom starts."""
+        """Answer every letter with 202 at once, as a new mailroom does."""
         self._turn(held=False, status=202, delay=0.0)
 
     def _turn(
@@ -118,7 +122,7 @@ class Mailroom:
             return tuple(
                 letter
                 for number, letter in self._letters.items()
-                if number in self._senders and not _has_hung_up(self._senders[number])
+                if number in self._senders and not has_hung_up(self._senders[number])
             )
 
     @property
@@ -131,7 +135,11 @@ class Mailroom:
     ) -> tuple[Letter, ...]:
         """Return the letters once there are at least so many; raise DeadlinePassed otherwise."""
         wanted = {"in flight": in_flight, "delivered": delivered, "arrived": arrived}
-        what = " and ".join(f"{number} letter(s) {name}" for name, number in wanted.items() if number)
+        what = " and ".join(
+            f"{number} letter{'s' * (number != 1)} {name}"
+            for name, number in wanted.items()
+            if number
+        )
         wait_until(
             lambda: (
                 len(self.in_flight) >= in_flight
@@ -145,28 +153,25 @@ class Mailroom:
 
     # -- running ------------------------------------------------------------------------------
 
-    def start(self) -> Mailroom:
+    def start(self) -> Self:
+        self.stop()
         launcher = current_launcher()
-        listening = launcher.listen() if launcher else socket.create_server(("127.0.0.1", 0))
+        listening = launcher.listen() if launcher else _listen()
         self.url = "http://127.0.0.1:{}".format(listening.getsockname()[1])
-        self._server = _Server(listening, self)
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="mailroom", daemon=True
-        ).start()
+        self._letterbox = Letterbox(listening, self._take)
+        self._letterbox.start()
         return self
 
     def stop(self) -> None:
         """Close the mailroom; letters still in flight are never answered."""
-        if self._server is None:
+        letterbox, self._letterbox = self._letterbox, None
+        if letterbox is None:
             return
-        self._server.shutdown()
-        self._server.hang_up()
-        self._server.server_close()
-        self._server = None
         with self._changed:
             self._changed.notify_all()
+        letterbox.close()
 
-    def __enter__(self) -> Mailroom:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -178,109 +183,38 @@ class Mailroom:
             f"{len(self.in_flight)} in flight>"
         )
 
-    # -- one letter, in the thread of its connection --------------------------------------------
+    # -- one letter, in the thread of its connection ------------------------------------------
 
-    def _take(self, body: dict[str, Any], sender: socket.socket) -> int | None:
-        """Record a letter and return what to answer, once it may be answered."""
+    def _take(self, body: dict[str, Any], size: int, sender: socket.socket) -> int:
+        """Record a letter and return what to answer, once it may be answered; 0 for nothing."""
         with self._changed:
-            if len(self._letters) >= _MOST_LETTERS:
+            letterbox = self._letterbox
+            if len(self._letters) >= _MOST_LETTERS or self._bytes + size > _MOST_BYTES:
                 return 507
+            self._bytes += size
             letter = Letter(next(self._numbers), body, time.monotonic())
             self._letters[letter.number] = letter
             self._senders[letter.number] = sender
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._held or self._server is None)
-            if self._delay and self._server is not None:
-                due = letter.arrived + self._delay
-                while self._server is not None and (left := due - time.monotonic()) > 0:
-                    self._changed.wait(left)
-            del self._senders[letter.number]
-            if self._server is None:
-                return None
-            status = self._status
-            self._letters[letter.number] = replace(
-                letter, answered=time.monotonic(), status=status
-            )
+            try:
+                self._keep(letter, letterbox)
+                if self._letterbox is not letterbox or letterbox is None:
+                    return 0
+                status = _HUNG_UP if has_hung_up(sender) else self._status
+            finally:
+                del self._senders[letter.number]
+            self._letters[letter.number] = replace(letter, answered=time.monotonic(), status=status)
             self._changed.notify_all()
-            return status
+            return 0 if status == _HUNG_UP else status
+
+    def _keep(self, letter: Letter, letterbox: Letterbox | None) -> None:
+        """Return when the letter may be answered, or the letterbox is closed."""
+        while self._letterbox is letterbox:
+            left = letter.arrived + self._delay - time.monotonic()
+            if not self._held and left <= 0:
+                return
+            self._changed.wait(None if self._held else left)
 
 
-def _has_hung_up(connection: socket.socket) -> bool:
-    poll = select.poll()
-    try:
-        poll.register(connection, select.POLLIN)
-        # Nothing to read means that it is open; the end of the stream is read as no bytes.
-        return bool(poll.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
-    except (OSError, ValueError):
-        return True
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 120
-    server: _Server
-
-    def do_POST(self) -> None:
-        length = self.headers.get("Content-Length", "")
-        if self.path != "/letters":
-            return self._answer(404, {"error": "letters go to /letters"})
-        if not length.isdigit() or int(length) > _LARGEST_LETTER:
-            return self._answer(413, {"error": f"a letter has at most {_LARGEST_LETTER} bytes"})
-        try:
-            body = json.loads(self.rfile.read(int(length)))
-            if not isinstance(body, dict):
-                raise ValueError
-        except ValueError:
-            return self._answer(422, {"error": "a letter is a JSON object"})
-        status = self.server.mailroom._take(body, self.connection)
-        if status:
-            self._answer(status, {"accepted": status == 202})
-        else:
-            self.close_connection = True
-
-    def do_GET(self) -> None:
-        self._answer(404, {"error": "the mailroom only takes letters"})
-
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        # The app may be gone by the time its letter is released.
-        with contextlib.suppress(OSError):
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            if status >= 400:
-                self.send_header("Connection", "close")
-                self.close_connection = True
-            self.end_headers()
-            self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent: the evidence is in the letters."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, listening: socket.socket, mailroom: Mailroom) -> None:
-        super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
-        self.socket.close()
-        self.socket = listening
-        self.mailroom = mailroom
-        self._connections: set[socket.socket] = set()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def hang_up(self) -> None:
-        for connection in list(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore clients that hang up in the middle of a letter."""
+def _listen() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0), backlog=512)

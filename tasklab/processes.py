@@ -1,4 +1,4 @@
-"""Real servers as child processes: uvicorn and gunicorn, with their log, workers and exits."""
+"""Real servers as child processes, with their log, their workers and their exits."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import contextlib
 import os
 import signal
 import socket
-import struct
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psutil
 
 from tasklab.client import Client
 from tasklab.gates import DeadlinePassed, Patience, wait_until
 from tasklab.launcher import Child, Launcher, current_launcher
+from tasklab.listeners import Listener
 from tasklab.logs import Log
 
 if TYPE_CHECKING:
     from tasklab.mailroom import Mailroom
 
-__all__ = ["ServerDidNotStart", "ServerProcess", "gunicorn", "uvicorn", "watch_starts"]
+__all__ = ["ServerDidNotStart", "ServerProcess", "watch_starts"]
 
-_START_WITHIN = 10.0
+_START_WITHIN = 30.0
+# With its imports behind it a server starts in a tenth of a second.
+_WARM_START_WITHIN = 10.0
 _STOP_WITHIN = 10.0
-_TAIL = 6
 
 
 _started: ContextVar[list[ServerProcess] | None] = ContextVar("started", default=None)
@@ -62,7 +62,7 @@ class ServerProcess(Client):
         *,
         mailroom: Mailroom | None = None,
         env: Mapping[str, str] | None = None,
-        start_within: float = _START_WITHIN,
+        start_within: float | None = None,
     ) -> None:
         self.name = name
         self.log = Log()
@@ -70,21 +70,27 @@ class ServerProcess(Client):
         self._arguments = tuple(arguments)
         self._environment = dict(env or {})
         self._start_within = start_within
+        self.remarks: list[str] = []
+        """What stood out when a start or a check failed, before the server was ended."""
         self._launcher: Launcher | None = None
         self._owns_launcher = False
-        self._listening: socket.socket | None = None
-        self._knock: socket.socket | None = None
+        self._in_check = False
+        self._folder: tuple[Launcher, str] | None = None
+        self._listener: Listener | None = None
         self._child: Child | None = None
 
     # -- start ----------------------------------------------------------------------------------
 
-    def start(self) -> ServerProcess:
-        """Start and return once it accepts connections; raise ServerDidNotStart otherwise."""
+    def start(self) -> Self:
+        """Start and return once it accepts connections; raise ServerDidNotStart otherwise.
+
+        A server that was stopped starts again in the folder where it was.
+        """
         try:
-            self._begin()
-            self._wait_ready()
+            self._wait_ready(self._begin())
         except BaseException:
-            self.stop(patience=1.0)
+            self._remark()
+            self.stop(patience=0.0)
             raise
         return self
 
@@ -97,73 +103,75 @@ class ServerProcess(Client):
             self._begin()
             return self.wait(within)
         finally:
-            self.stop(patience=1.0)
+            self.stop(patience=0.0)
 
-    def _begin(self) -> None:
+    def _begin(self) -> Launcher:
+        self.stop()
+        self.log, self.remarks, self._child = Log(), [], None
         watching = _started.get()
+        self._in_check = watching is not None
         if watching is not None:
             watching.append(self)
         launcher = current_launcher()
-        if launcher is None:
-            launcher, self._owns_launcher = Launcher().start(), True
-        self._launcher = launcher
-        if refused := launcher.refused.get(self._arguments):
+        self._owns_launcher = launcher is None
+        self._launcher = launcher = launcher or Launcher()
+        if refused := launcher.refused.get(self._sort()):
             raise refused
+        if self._owns_launcher:
+            launcher.start()
         launcher.wait_ready()
         self._spawn(launcher)
+        return launcher
+
+    def _sort(self) -> tuple[str, ...]:
+        """What tells apart starts that may end differently."""
+        return (*self._arguments, *(f"{name}={value}" for name, value in self._environment.items()))
 
     def _spawn(self, launcher: Launcher) -> None:
-        # Bound here and handed down: no port is free one moment and taken the next.
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.url = "http://127.0.0.1:{}".format(self._listening.getsockname()[1])
+        self._listener = Listener(launcher.listen(), launcher.open_socket)
+        self.url = self._listener.url
         environment = dict(self._environment)
         if self.mailroom is not None:
             environment.setdefault("MAILROOM_URL", self.mailroom.url)
+        if self._folder is None or self._folder[0] is not launcher:
+            self._folder = launcher, launcher.start_folder()
         read, write = os.pipe()
         self.log.read_from(read)
         try:
             self._child = launcher.spawn(
                 self._arguments,
+                folder=self._folder[1],
                 log=write,
-                listening=self._listening.fileno(),
+                listening=self._listener.fileno(),
                 environment=environment,
             )
         finally:
             os.close(write)
 
-    def _wait_ready(self) -> None:
-        patience = Patience(self._start_within)
-        while not self._accepts():
+    def _wait_ready(self, launcher: Launcher) -> None:
+        within = self._start_within
+        if within is None:
+            within = _WARM_START_WITHIN if launcher.is_warm else _START_WITHIN
+        patience = Patience(within)
+        assert self._listener is not None
+        while not self._listener.has_accepted():
             if self.exit_code is not None:
                 self.log.finish()
-                raise self._did_not_start(f"ended with exit code {self.exit_code}")
+                raise self._did_not_start(_told(self.exit_code), launcher)
             if not patience.pause():
-                how = f"accepted no connection within {self._start_within:g} s"
-                error = self._did_not_start(how)
-                assert self._launcher is not None
-                if self._launcher.keeps_nothing:
-                    self._launcher.refused[self._arguments] = error
+                how = f"accepted no connection within {within:g} s"
+                error = self._did_not_start(how, launcher)
+                if launcher.keeps_nothing:
+                    launcher.refused[self._sort()] = error
                 raise error
 
-    def _did_not_start(self, how: str) -> ServerDidNotStart:
-        return ServerDidNotStart(self.name, how, self.log.tail(_TAIL))
+    def _did_not_start(self, how: str, launcher: Launcher) -> ServerDidNotStart:
+        if excess := launcher.excess(self.exit_code):
+            how = f"{how}; {excess}"
+        return ServerDidNotStart(self.name, how, self.log.last_words())
 
-    def _accepts(self) -> bool:
-        """Whether the server has taken a connection from its queue since the last time."""
-        assert self._listening is not None
-        if sys.platform != "linux":
-            return self.ask("HEAD", "/").wait(within=0.5)
-        # On a listening socket tcpi_unacked is the number of connections that wait to be
-        # accepted (tcp_get_info in the Linux source), so an empty queue after a connection means
-        # that somebody took it. It costs the app no request.
-        if self._knock is None:
-            self._knock = socket.create_connection(self._listening.getsockname(), timeout=5)
-        information = self._listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        (waiting,) = struct.unpack_from("I", information, 24)
-        if waiting:
-            return False
-        self._knock.close()
-        return True
+    def _open_socket(self) -> socket.socket:
+        return self._launcher.open_socket() if self._launcher else socket.socket()
 
     # -- evidence -------------------------------------------------------------------------------
 
@@ -183,11 +191,13 @@ class ServerProcess(Client):
         """The process ids of its children that live, oldest first."""
         if self._child is None:
             return []
-        with contextlib.suppress(psutil.Error):
-            children = psutil.Process(self.pid).children()
-            alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-            return [child.pid for child in sorted(alive, key=psutil.Process.create_time)]
-        return []
+        found = []
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            for child in psutil.Process(self.pid).children():
+                with contextlib.suppress(psutil.Error):
+                    if child.status() != psutil.STATUS_ZOMBIE and not _is_tracker(child):
+                        found.append((child.create_time(), child.pid))
+        return [pid for _, pid in sorted(found)]
 
     # -- end ------------------------------------------------------------------------------------
 
@@ -205,88 +215,68 @@ class ServerProcess(Client):
         wait_until(
             lambda: self.exit_code is not None, within=within, what=f"the end of {self.name}"
         )
-        self.log.finish()
+        if self._launcher is not None:
+            self.log.finish()
         assert self.exit_code is not None
         return self.exit_code
 
     def stop(self, patience: float = _STOP_WITHIN) -> None:
         """End it: SIGTERM, wait, SIGKILL to it and to everything that it started."""
-        if self._launcher is None:
+        launcher = self._launcher
+        if launcher is None:
             return
         try:
-            if self._child is not None and self.exit_code is None:
-                self.terminate()
-                # Not wait(): what it left running may hold its log open until the sweep.
-                with contextlib.suppress(DeadlinePassed):
-                    wait_until(lambda: self.exit_code is not None, within=patience)
-            self._launcher.sweep()
             if self._child is not None:
-                with contextlib.suppress(DeadlinePassed):
-                    self.wait(5.0)
+                if patience and self.exit_code is None:
+                    self.terminate()
+                    with contextlib.suppress(DeadlinePassed):
+                        self.wait(patience)
+                self._child.end()
+                self.log.finish()
         finally:
-            if self._owns_launcher:
-                self._launcher.close()
             self._launcher = None
-            if self._listening is not None:
-                self._listening.close()
-            if self._knock is not None:
-                self._knock.close()
+            if self._owns_launcher:
+                launcher.close()
+            if self._listener is not None:
+                self._listener.close()
             self._close_http()
 
-    def __enter__(self) -> ServerProcess:
+    def _remark(self) -> None:
+        if self._launcher is None or self._child is None:
+            return
+        if self.exit_code is not None:
+            self.remarks.append(f"{self.name} had {_told(self.exit_code)}")
+        if excess := self._launcher.excess(self.exit_code):
+            self.remarks.append(f"{self.name}'s app: {excess}")
+
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # After a failure nothing is learnt from a graceful end, and the reader waits for it.
-        self.stop(patience=_STOP_WITHIN if kind is None else 1.0)
+        """End it: as a deploy does, or at once where nothing more is to be learnt.
+
+        That is after an exception, and in a check: its evidence is what was seen before.
+        """
+        if kind is not None:
+            self._remark()
+        self.stop(patience=0.0 if self._in_check or kind is not None else _STOP_WITHIN)
 
     def __repr__(self) -> str:
         if self._child is None:
             return f"<{self.name}: not started>"
         if self.exit_code is not None:
-            return f"<{self.name}: ended with exit code {self.exit_code}>"
-        return f"<{self.name}: process {self.pid} at {self.url}>"
+            return f"<{self.name}: {_told(self.exit_code)}>"
+        return f"<{self.name} at {self.url}>"
 
 
-def uvicorn(
-    target: str,
-    *,
-    mailroom: Mailroom | None = None,
-    workers: int | None = None,
-    arguments: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
-    start_within: float = _START_WITHIN,
-) -> ServerProcess:
-    """Serve `target` ("newsletter:app", a module in the current folder) with uvicorn."""
-    several = ["--workers", str(workers)] if workers else []
-    return ServerProcess(
-        "uvicorn",
-        ["uvicorn", target, "--fd", "3", *several, *arguments],
-        mailroom=mailroom,
-        env=env,
-        start_within=start_within,
-    )
+def _told(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    with contextlib.suppress(ValueError):
+        return f"ended by {signal.Signals(-exit_code).name}"
+    return f"ended by signal {-exit_code}"
 
 
-def gunicorn(
-    target: str,
-    *,
-    mailroom: Mailroom | None = None,
-    config: str | None = None,
-    arguments: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
-    start_within: float = _START_WITHIN,
-) -> ServerProcess:
-    """Serve `target` with gunicorn and, if given, the settings file `config`."""
-    settings = ["--config", config] if config else []
-    # The control socket would be a file in the user's home, one for all that run.
-    settings += ["--no-control-socket", "--bind", "fd://3"]
-    return ServerProcess(
-        "gunicorn",
-        ["gunicorn", target, *settings, *arguments],
-        mailroom=mailroom,
-        env=env,
-        start_within=start_within,
-    )
-
-
+def _is_tracker(process: psutil.Process) -> bool:
+    """Whether it is multiprocessing's helper, which serves no requests."""
+    return any("multiprocessing.resource_tracker" in word for word in process.cmdline())

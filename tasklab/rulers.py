@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -86,14 +87,25 @@ class Ruler:
         """Return as much of the text as fits, with an ellipsis if that is not all."""
         if self.measure(text, points, is_bold) <= room:
             return text
-        for length in range(len(text), 0, -1):
-            shorter = text[:length].rstrip() + "…"
-            if self.measure(shorter, points, is_bold) <= room:
-                return shorter
-        return "…"
+        fits = bisect.bisect_right(
+            range(1, len(text)),
+            room,
+            key=lambda length: self.measure(text[:length].rstrip() + "…", points, is_bold),
+        )
+        return text[:fits].rstrip() + "…"
 
-    def wrap(self, text: str, points: float) -> list[str]:
-        """Break a bold text into lines as wide as the picture."""
+    def break_title(self, title: str) -> tuple[float, list[str]]:
+        """Return its points and lines: at most two large ones, or three smaller ones."""
+        lines = self._wrap(title, 15.0)
+        if len(lines) <= 2:
+            return 15.0, lines
+        lines = self._wrap(title, 12.0)
+        rest = " ".join(lines[2:])
+        room = self.right - MARGIN
+        last = [self.shorten(rest, room, points=12.0, is_bold=True)] if rest else []
+        return 12.0, [*lines[:2], *last]
+
+    def _wrap(self, text: str, points: float) -> list[str]:
         room = self.right - MARGIN
         lines = [""]
         for word in text.split():

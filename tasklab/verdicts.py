@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["Outcome", "Verdict"]
 
 
-class Outcome(str, enum.Enum):
+class Outcome(enum.StrEnum):
     """How a check ended. BROKEN is the bench's fault, never the learner's, and costs nothing."""
 
     PASSED = "passed"
@@ -47,7 +47,7 @@ class Verdict:
     def rows(self) -> list[tuple[str, str]]:
         """The labelled sentences that are not empty, in reading order."""
         pairs = [("saw", self.saw), ("expected", self.expected), ("look", self.look)]
-        return [(label, text) for label, text in pairs if text]
+        return [(label, _printable(text)) for label, text in pairs if text]
 
     def __str__(self) -> str:
         lines = [f"{self.outcome.mark} {self.outcome.value:<7} {self.slug}"]
@@ -78,3 +78,11 @@ class Verdict:
             f'<div style="border-left:4px solid {colour};padding:.3em .8em;margin:.3em 0;'
             f'background:#fff;color:#1a1a1a">{head}{rows}</div>'
         )
+
+
+def _printable(text: str) -> str:
+    """Replace what would steer a terminal: a verdict quotes what the app wrote."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
+        for character in text.expandtabs(4)
+    )

@@ -2,5 +2,5 @@
 
 from autograde import nbgrader_config
 
-c = get_config()  # noqa: F821  # type: ignore[name-defined]
+c = get_config()  # type: ignore[name-defined]  # noqa: F821
 nbgrader_config.configure(c)

@@ -109,9 +109,7 @@ def busy_processors() -> Iterator[None]:
 
 @pytest.mark.stress
 @pytest.mark.timeout(3600)
-def test_every_run_agrees(
-    proof: Proof, record_property: Callable[[str, object], None]
-) -> None:
+def test_every_run_agrees(proof: Proof, record_property: Callable[[str, object], None]) -> None:
     """Graded N times with the processors oversubscribed four times, the verdicts are the same."""
     runs = int(os.environ.get("STRESS_REPEATS", "20"))
     with busy_processors(), ThreadPoolExecutor(AT_ONCE) as executor:

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.mailroom import Mailroom
+
+LETTER = {"to": "ada@example.org", "subject": "Gates", "issue": 7}
+
+
+@pytest.fixture
+def mailroom() -> Iterator[Mailroom]:
+    with Mailroom() as running:
+        yield running
+
+
+class Post(threading.Thread):
+    """Send a letter from a thread of its own, and keep what came back."""
+
+    def __init__(self, mailroom: Mailroom, **letter: Any) -> None:
+        super().__init__(daemon=True)
+        self.url = f"{mailroom.url}/letters"
+        self.letter = {**LETTER, **letter}
+        self.status = 0
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.status = requests.post(self.url, json=self.letter, timeout=30).status_code
+        except requests.RequestException as error:
+            self.error = error
+
+
+def connect(mailroom: Mailroom) -> socket.socket:
+    address = urlsplit(mailroom.url)
+    return socket.create_connection((address.hostname, address.port), timeout=10)
+
+
+def request(
+    body: bytes = json.dumps(LETTER).encode(), *headers: str, path: str = "/letters"
+) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: mailroom", *headers]
+    if not headers:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def test_a_letter_is_recorded_and_accepted(mailroom: Mailroom) -> None:
+    before = time.monotonic()
+    answer = requests.post(f"{mailroom.url}/letters", json=LETTER, timeout=10)
+    (letter,) = mailroom.letters
+    assert (answer.status_code, answer.json()) == (202, {"accepted": True})
+    assert (letter.number, letter.to, letter.subject, letter.issue) == (
+        1, "ada@example.org", "Gates", 7,
+    )  # fmt: skip
+    assert letter.status == 202
+    assert letter.answered is not None
+    assert before <= letter.arrived <= letter.answered <= time.monotonic()
+    assert mailroom.delivered == mailroom.letters
+    assert mailroom.in_flight == ()
+
+
+def test_sixty_letters_are_held_at_once_and_released_together(mailroom: Mailroom) -> None:
+    mailroom.hold()
+    posts = [Post(mailroom, issue=number) for number in range(60)]
+    mailroom.wait_for(in_flight=60)
+    assert mailroom.delivered == ()
+    assert len(mailroom.awaited) == 60
+    assert all(letter.answered is None for letter in mailroom.in_flight)
+    mailroom.release()
+    mailroom.wait_for(delivered=60)
+    for post in posts:
+        post.join(10)
+    assert {post.status for post in posts} == {202}
+    assert {letter.issue for letter in mailroom.letters} == set(range(60))
+    assert [letter.number for letter in mailroom.letters] == list(range(1, 61))
+
+
+def test_refusing_answers_an_error_until_it_accepts_again(mailroom: Mailroom) -> None:
+    mailroom.refuse()
+    post = Post(mailroom)
+    post.join(10)
+    mailroom.refuse(429)
+    other = Post(mailroom)
+    other.join(10)
+    mailroom.accept()
+    last = Post(mailroom)
+    last.join(10)
+    assert [post.status, other.status, last.status] == [503, 429, 202]
+    assert len(mailroom.letters) == 3
+    assert len(mailroom.delivered) == 1
+
+
+def test_dropping_hangs_up_without_an_answer(mailroom: Mailroom) -> None:
+    mailroom.drop()
+    post = Post(mailroom)
+    post.join(10)
+    assert isinstance(post.error, requests.ConnectionError)
+    assert [letter.status for letter in mailroom.letters] == [0]
+    assert mailroom.delivered == mailroom.in_flight == ()
+
+
+def test_a_delayed_letter_is_answered_after_its_time(mailroom: Mailroom) -> None:
+    mailroom.delay(0.05)
+    Post(mailroom).join(10)
+    (letter,) = mailroom.delivered
+    assert letter.answered is not None
+    assert letter.answered - letter.arrived >= 0.05
+
+
+def test_what_is_told_later_holds_for_letters_in_flight(mailroom: Mailroom) -> None:
+    """A long delay ends when the mailroom accepts; a hold comes before a delay."""
+    mailroom.delay(3600)
+    Post(mailroom)
+    mailroom.wait_for(in_flight=1)
+    mailroom.accept()
+    mailroom.wait_for(delivered=1)
+    mailroom.hold()
+    mailroom.delay(0.01)
+    post = Post(mailroom)
+    mailroom.wait_for(in_flight=1)
+    mailroom.refuse(500)
+    assert len(mailroom.in_flight) == 1
+    mailroom.release()
+    post.join(10)
+    assert post.status == 500
+
+
+def test_a_letter_whose_sender_hung_up_is_not_delivered(mailroom: Mailroom) -> None:
+    """A worker that was killed, or a client with a timeout, never heard the answer."""
+    mailroom.hold()
+    with connect(mailroom) as gone:
+        gone.sendall(request())
+        mailroom.wait_for(in_flight=1)
+        assert len(mailroom.awaited) == 1
+    wait_until(lambda: not mailroom.awaited, what="the end of the connection")
+    assert len(mailroom.in_flight) == 1
+    mailroom.release()
+    wait_until(lambda: not mailroom.in_flight, what="the end of the letter")
+    assert [letter.status for letter in mailroom.letters] == [499]
+    assert mailroom.delivered == ()
+
+
+def test_a_letter_cut_off_in_the_middle_never_arrived(mailroom: Mailroom) -> None:
+    with connect(mailroom) as gone:
+        gone.sendall(request()[:-5])
+    Post(mailroom).join(10)
+    assert len(mailroom.letters) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (request(b"not json"), 422),
+        (request(b"[1, 2]"), 422),
+        (request(b"[" * 60_000), 422),
+        (request(b"\xff\xfe{}"), 422),
+        (request(b"{}", "Content-Length: 9999999999"), 413),
+        (request(b"{}", "Content-Length: -1"), 411),
+        (request(b"{}", "Content-Length: ²"), 411),
+        (request(b"2\r\n{}\r\n0\r\n\r\n", "Transfer-Encoding: chunked"), 411),
+        (request(path="/elsewhere"), 404),
+        (b"GET /letters HTTP/1.1\r\n\r\n", 404),
+    ],
+)
+def test_what_is_no_letter_gets_an_answer_and_is_not_recorded(
+    mailroom: Mailroom, sent: bytes, status: int
+) -> None:
+    with connect(mailroom) as client:
+        client.sendall(sent)
+        answer = client.makefile("rb").readline()
+    assert answer.split()[1] == str(status).encode()
+    assert mailroom.letters == ()
+
+
+def test_a_flood_ends_before_it_fills_the_memory(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasklab.mailroom._MOST_LETTERS", 2)
+    posts = [Post(mailroom) for _ in range(3)]
+    for post in posts:
+        post.join(10)
+    assert sorted(post.status for post in posts) == [202, 202, 507]
+    monkeypatch.undo()
+    monkeypatch.setattr("tasklab.mailroom._MOST_BYTES", mailroom._bytes + 10)
+    big = Post(mailroom)
+    big.join(10)
+    assert big.status == 507
+
+
+def test_wait_for_says_what_did_not_come(mailroom: Mailroom) -> None:
+    with pytest.raises(DeadlinePassed, match=r"1 letter in flight and 3 letters delivered"):
+        mailroom.wait_for(in_flight=1, delivered=3, within=0.05)
+
+
+def test_stopping_ends_at_once_with_letters_in_flight() -> None:
+    mailroom = Mailroom().start()
+    threads = threading.active_count()
+    mailroom.hold()
+    posts = [Post(mailroom) for _ in range(10)]
+    mailroom.wait_for(in_flight=10)
+    mailroom.stop()
+    for post in posts:
+        post.join(10)
+    assert all(isinstance(post.error, requests.ConnectionError) for post in posts)
+    assert len(mailroom.in_flight) == 10
+    wait_until(lambda: threading.active_count() < threads, what="the end of its threads")
+    with pytest.raises(ConnectionRefusedError):
+        connect(mailroom)
+    mailroom.stop()
+
+
+def test_a_mailroom_starts_again_and_forgets_nothing(mailroom: Mailroom) -> None:
+    mailroom.hold()
+    Post(mailroom)
+    mailroom.wait_for(in_flight=1)
+    first = mailroom.url
+    mailroom.start()
+    mailroom.accept()
+    Post(mailroom).join(10)
+    assert mailroom.url != first
+    assert [letter.status for letter in mailroom.letters] == [None, 202]
+    assert repr(mailroom) == "<Mailroom: 2 letters arrived, 1 delivered, 1 in flight>"
