@@ -157,7 +157,7 @@ class Mailroom:
         self.stop()
         launcher = current_launcher()
         listening = launcher.listen() if launcher else _listen()
-        self.url = "http://127.0.0.1:{}".format(listening.getsockname()[1])
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._letterbox = Letterbox(listening, self._take)
         self._letterbox.start()
         return self

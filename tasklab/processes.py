@@ -74,7 +74,6 @@ class ServerProcess(Client):
         """What stood out when a start or a check failed, before the server was ended."""
         self._launcher: Launcher | None = None
         self._owns_launcher = False
-        self._in_check = False
         self._folder: tuple[Launcher, str] | None = None
         self._listener: Listener | None = None
         self._child: Child | None = None
@@ -109,7 +108,6 @@ class ServerProcess(Client):
         self.stop()
         self.log, self.remarks, self._child = Log(), [], None
         watching = _started.get()
-        self._in_check = watching is not None
         if watching is not None:
             watching.append(self)
         launcher = current_launcher()
@@ -253,13 +251,10 @@ class ServerProcess(Client):
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End it: as a deploy does, or at once where nothing more is to be learnt.
-
-        That is after an exception, and in a check: its evidence is what was seen before.
-        """
+        """End it as a deploy does, or at once after an exception: nothing more is to be learnt."""
         if kind is not None:
             self._remark()
-        self.stop(patience=0.0 if self._in_check or kind is not None else _STOP_WITHIN)
+        self.stop(patience=_STOP_WITHIN if kind is None else 0.0)
 
     def __repr__(self) -> str:
         if self._child is None:

@@ -5,7 +5,7 @@ import http.server
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from tasklab import Heartbeat, serve, uvicorn, wait_until
 from tasklab.heartbeat import SILENCE, find_gaps
 
 LONG = 0.7
-"""Seconds to hold a loop: well over SILENCE, and slept, because a blocked loop is what is tested."""
+"""Seconds to hold a loop, well over SILENCE: a blocked loop is what is tested."""
 
 
 async def see(condition: Callable[[], object], within: float = 20.0) -> None:
@@ -64,10 +64,8 @@ def health_server(gate: threading.Event, status: int = 200) -> Iterator[str]:
             pass
 
         def handle(self) -> None:
-            try:
+            with suppress(ConnectionError):
                 super().handle()
-            except ConnectionError:
-                pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -134,7 +132,7 @@ def test_no_task_is_left_on_the_loop_even_after_an_exception() -> None:
         with pytest.raises(ZeroDivisionError):
             async with Heartbeat():
                 raise ZeroDivisionError
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(stumble()) == set()
 
@@ -198,7 +196,7 @@ async def end_tasks() -> None:
     for task in tasks:
         assert task is not None
         task.cancel()
-    await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
+    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
 
 
 async def blocking_app(scope: Any, receive: Any, send: Any) -> None:
@@ -217,7 +215,8 @@ def test_a_server_inside_the_kernel() -> None:
         answer = server.ask("GET", "/block")
         wait_until(lambda: answer.done and pulse.times[-1] > (answer.received or 0))
         assert pulse.longest_gap >= LONG
-        assert any(answer.sent < gap.end and gap.start < answer.received for gap in pulse.gaps())
+        received = answer.received or 0.0
+        assert any(answer.sent < gap.end and gap.start < received for gap in pulse.gaps())
 
 
 # -- from outside ---------------------------------------------------------------------------------
@@ -256,8 +255,7 @@ def test_a_pending_question_does_not_hold_up_the_stop() -> None:
     gate = threading.Event()
     with health_server(gate) as url:
         with pytest.raises(ZeroDivisionError), Heartbeat(SimpleNamespace(url=url)) as pulse:
-            wait_until(lambda: pulse.asked)
-            raise ZeroDivisionError
+            raise wait_until(lambda: pulse.asked and ZeroDivisionError())
         assert not gate.is_set()
         assert heartbeat_threads() == []
     assert pulse.times == ()

@@ -6,11 +6,11 @@ import itertools
 import random
 import struct
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.transforms import Bbox
 
 from tasklab import Timeline
 from tasklab.layouts import HIGHEST, INK, MUTED, Label, Layout, Shape, lay_out
@@ -29,6 +29,9 @@ from tasklab.pictures import (
 )
 from tasklab.rulers import WIDTH
 from tasklab.scenes import BARS, DOTS, Scene
+
+if TYPE_CHECKING:
+    from matplotlib.transforms import Bbox, BboxBase
 
 OKABE_ITO = {
     "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
@@ -137,13 +140,13 @@ def place(timeline: Timeline) -> Layout:
         return lay_out(scene, title, measure)
 
 
-def drawn_texts(timeline: Timeline) -> tuple[Bbox, list[tuple[str, Bbox]]]:
+def drawn_texts(timeline: Timeline) -> tuple[BboxBase, list[tuple[str, Bbox]]]:
     """Return the edge of the picture, and each text with the box it really takes, in pixels."""
     with _plain_settings():
         figure = draw(*arrange(timeline))
         figure.set_dpi(DPI)
         assert isinstance(figure.canvas, FigureCanvasAgg)
-        renderer = figure.canvas.get_renderer()
+        renderer = figure.canvas.get_renderer()  # type: ignore[no-untyped-call]
         texts = [
             (text.get_text(), text.get_window_extent(renderer)) for text in figure.axes[0].texts
         ]

@@ -331,7 +331,7 @@ def test_importing_it_does_not_import_matplotlib() -> None:
 
 def test_misuse_gets_one_sentence() -> None:
     timeline = Timeline()
-    with pytest.raises(ValueError, match="ends -1 s before it starts|ends 1 s before it starts"):
+    with pytest.raises(ValueError, match=r"ends -1 s before it starts|ends 1 s before it starts"):
         timeline.bar("client", "back", 2.0, 1.0)
     with pytest.raises(ValueError, match="no kind 'blok'; choose one of request, work, blocking"):
         timeline.bar("client", "bar", 1.0, 2.0, kind="blok")
