@@ -170,17 +170,22 @@ def test_many_of_a_kind_are_counted_in_the_alt_text() -> None:
 
 
 def test_the_text_form_has_a_line_for_everything_in_order_of_time() -> None:
-    assert str(blocked("Deaf")).splitlines() == [
-        "Deaf",
-        "    0.0 s to 0.0 s    client      POST /issues: 202",
-        "    0.0 s             event loop  heartbeat every 0.05 s, 1 gap",
-        "    0.1 s to 2.2 s    event loop  no beat for 2.1 s",
-        "    0.1 s to 2.1 s    event loop  requests.post",
-        "    0.1 s to 2.1 s    mailroom    letter to ada: 202 after 2.0 s",
-        "    0.3 s to 2.2 s    client      GET /health: 200 after 1.9 s",
-        "    0.6 s to 2.2 s    client      GET /health: 200 after 1.6 s",
-        "    0.9 s to 2.2 s    client      GET /health: 200 after 1.3 s",
-    ]
+    lines = str(blocked("Deaf")).splitlines()
+    starts = [line[4:9] for line in lines[1:]]
+    assert starts == sorted(starts)
+    assert sorted(lines) == sorted(
+        [
+            "Deaf",
+            "    0.0 s to 0.0 s    client      POST /issues: 202",
+            "    0.0 s             event loop  heartbeat every 0.05 s, 1 gap",
+            "    0.1 s to 2.2 s    event loop  no beat for 2.1 s",
+            "    0.1 s to 2.1 s    event loop  requests.post",
+            "    0.1 s to 2.1 s    mailroom    letter to ada: 202 after 2.0 s",
+            "    0.3 s to 2.2 s    client      GET /health: 200 after 1.9 s",
+            "    0.6 s to 2.2 s    client      GET /health: 200 after 1.6 s",
+            "    0.9 s to 2.2 s    client      GET /health: 200 after 1.3 s",
+        ]
+    )
 
 
 def test_a_lane_in_which_nothing_happened_says_so() -> None:
