@@ -69,6 +69,8 @@ class Launcher:
     def __init__(self, *, warm: Sequence[str] = ()) -> None:
         self._warm = tuple(warm)
         self._control: Control | None = None
+        self.lingered = False
+        """Whether a server here did not end when it was told to: then others will not either."""
         self.refused: dict[tuple[str, ...], Exception] = {}
         """Starts that failed for good: trying again would only wait again."""
 

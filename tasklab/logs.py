@@ -31,6 +31,10 @@ _COMPLAINT = re.compile(
     # Python's own words begin a line, or follow a file and its line; one of them only gives advice.
     r"|(^\s*|:\d+: )[\w.]*(Error|Exception|Warning|Exit)\b(: (?!Enable tracemalloc)|$)"
 )
+# How gunicorn's master may end when its workers did not start: it names no reason.
+_MASTER_GAVE_UP = re.compile(
+    r"^Traceback .*\n(?:^ .*\n)*^gunicorn\.errors\.HaltServer.*\n?", re.MULTILINE
+)
 _ALL_IS_WELL = re.compile(r"^INFO: |^\[[^]]+\] \[\d+\] \[INFO\] ")
 
 
@@ -135,7 +139,8 @@ class Log:
         From the last place in its last traceback, or else the last lines; without those in
         which all is well, such as gunicorn's about its other workers.
         """
-        lines = [line for line in self.lines if line.strip() and not _ALL_IS_WELL.search(line)]
+        text = _MASTER_GAVE_UP.sub("", self.text)
+        lines = [x for x in text.splitlines() if x.strip() and not _ALL_IS_WELL.search(x)]
         ends = [number for number, line in enumerate(lines) if _EXCEPTION.search(line)]
         if ends:
             places = [n for n, line in enumerate(lines[: ends[-1]]) if line.startswith("  File ")]

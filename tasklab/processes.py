@@ -27,6 +27,7 @@ _START_WITHIN = 30.0
 # With its imports behind it a server starts in a tenth of a second.
 _WARM_START_WITHIN = 10.0
 _STOP_WITHIN = 10.0
+_LINGERED_WITHIN = 1.0
 
 
 _started: ContextVar[list[ServerProcess] | None] = ContextVar("started", default=None)
@@ -226,9 +227,7 @@ class ServerProcess(Client):
         try:
             if self._child is not None:
                 if patience and self.exit_code is None:
-                    self.terminate()
-                    with contextlib.suppress(DeadlinePassed):
-                        self.wait(patience)
+                    self._let_end(launcher, patience)
                 self._child.end()
                 self.log.finish()
         finally:
@@ -238,6 +237,13 @@ class ServerProcess(Client):
             if self._listener is not None:
                 self._listener.close()
             self._close_http()
+
+    def _let_end(self, launcher: Launcher, patience: float) -> None:
+        self.terminate()
+        try:
+            self.wait(_LINGERED_WITHIN if launcher.lingered else patience)
+        except DeadlinePassed:
+            launcher.lingered = launcher.keeps_nothing
 
     def _remark(self) -> None:
         if self._launcher is None or self._child is None:

