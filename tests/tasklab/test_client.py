@@ -10,11 +10,11 @@ import pytest
 
 from tasklab.client import AnswerTooLong
 from tasklab.gates import DeadlinePassed, wait_until
-from tasklab.processes import ServerProcess
 from tasklab.servers import uvicorn
 
 if TYPE_CHECKING:
     from tasklab.launcher import Launcher
+    from tasklab.processes import ServerProcess
 
 
 @pytest.fixture
