@@ -173,11 +173,11 @@ def _wall(program: str) -> list[str]:
     else:
         number = str(_USER_INSIDE)
         arguments += ["--unshare-user", "--uid", number, "--gid", number]
-    arguments += [*_system(), *_interpreter()]
-    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    arguments += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     for folder in ("/dev/shm", "/tmp"):
         arguments += ["--size", _SPACE, "--perms", "1777", "--tmpfs", folder]
-    return [*arguments, "--remount-ro", "/dev"]
+    # Last, because the environment may itself be below /tmp.
+    return [*arguments, *_interpreter(), "--remount-ro", "/dev"]
 
 
 def _system() -> list[str]:

@@ -147,7 +147,7 @@ def test_a_daemon_of_the_app_goes_with_it(write_app: Write) -> None:
 
 
 SCRIPT = """
-import json, os, signal, sys
+import json, time
 from pathlib import Path
 import psutil
 from tasklab import Mailroom, uvicorn
@@ -155,7 +155,9 @@ with Mailroom() as mailroom, uvicorn("newsletter:app", mailroom=mailroom, worker
     everything = [p.pid for p in psutil.Process().children(recursive=True)]
     everything.append(int(Path("daemon.pid").read_text().split()[0]))
     print(json.dumps({"pids": everything, "urls": [server.url, mailroom.url]}), flush=True)
-    signal.pause()
+    # signal.pause() would sleep through a signal that came while this thread waited for the GIL.
+    while True:
+        time.sleep(0.1)
 """
 
 
