@@ -4,7 +4,6 @@ N ?= 20
 UV ?= uv
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
-MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
