@@ -1,4 +1,4 @@
-"""The command line: `autograde check`, `autograde exercises`."""
+"""The command line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -34,7 +35,7 @@ class _OneSentence(click.Group):
             click.echo(str(error), err=True)
             context.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("\nStopped; nothing was changed.", err=True)
+            click.echo("\nStopped; nothing is lost.", err=True)
             context.exit(_INTERRUPTED)
         except BrokenPipeError:
             # Whoever read this has gone; Python would say so once more when it ends.
@@ -93,6 +94,28 @@ def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
             click.echo(f"Note: {remark}")
         click.echo(summary_text(report.as_json()))
     sys.exit(_EXIT_CODES[report.outcome.value])
+
+
+@main.command()
+@click.argument("place", type=click.Path(path_type=Path), required=False)
+@click.option("--assignment", metavar="EXERCISE", help="Grade this exercise only.")
+@click.option("--jobs", default=8, show_default=True, help="Gradings at once; most is waiting.")
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on this Dask cluster.")
+@click.option("--sandbox/--no-sandbox", default=True, help="Run answers behind a wall.")
+@click.option("--gradebook/--no-gradebook", default=True, help="Enter grades into the gradebook.")
+@click.option(
+    "--tables",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where grades.csv, grades.json, grades.xml and gradescope/ go.  [classroom/grades]",
+)
+def grade(place: Path | None, tables: Path | None, scheduler: str | None, **options: Any) -> None:
+    """Grade what a class handed in: a folder, a zip from an LMS, or classroom/submitted.
+
+    An interrupted grading goes on where it stopped. What changed is graded again.
+    """
+    from autograde.grading import grade_class
+
+    sys.exit(grade_class(place, tables, scheduler, **options))
 
 
 @main.command()

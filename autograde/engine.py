@@ -39,6 +39,12 @@ class Result:
             case _:
                 return None
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Result:
+        keys = ("outcome", "slug", "saw", "expected", "look")
+        verdict = Verdict.from_json({key: fields[key] for key in keys})
+        return cls(fields["grade_id"], fields["max_points"], fields["hidden"], verdict)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "grade_id": self.grade_id,
@@ -71,6 +77,11 @@ class Report:
     @property
     def max_points(self) -> float:
         return sum(result.max_points for result in self.results)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Report:
+        results = tuple(Result.from_json(result) for result in fields["results"])
+        return cls(fields["exercise"], results, tuple(fields["remarks"]))
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -16,7 +16,15 @@ from typing import Any
 from autograde.errors import Misuse
 from autograde.submission import project_root
 
-__all__ = ["CLASSROOM", "COURSE", "LEFTOVERS", "configure", "course_root", "ignored_names"]
+__all__ = [
+    "CLASSROOM",
+    "COURSE",
+    "LEFTOVERS",
+    "configure",
+    "course_root",
+    "ignored_names",
+    "load_config",
+]
 
 COURSE = "vanishing-tasks"
 # Git ignores this folder: submissions, grades and feedback are about people.
@@ -130,6 +138,8 @@ def configure(c: Any, root: Path | None = None) -> None:
         AssignLatePenalties,
         CheckCellMetadata,
     ]
+    # What one submission may use; autograde.places.Limits has the names and the defaults.
+    c.RunChecks.limits = {"memory": 512 * 1024**2, "processor_time": 60, "wall_time": 300}
     c.GenerateFeedback.preprocessors = [HideTests, GetGrades, CSSHTMLHeaderPreprocessor]
 
     c.Execute.timeout = _VALIDATE_SECONDS
@@ -138,3 +148,19 @@ def configure(c: Any, root: Path | None = None) -> None:
     c.FormgradeExtension.debug = False  # it would list this configuration, which no page can show
     if zmq.has("curve"):
         c.KernelManager.transport_encryption = "auto"  # else each kernel warns that it has none
+
+
+def load_config(root: Path) -> Any:
+    """Return the configuration for the course in `root`, its own nbgrader_config.py included."""
+    from traitlets.config import Config
+    from traitlets.config.loader import PyFileConfigLoader
+
+    config = Config()
+    configure(config, root)
+    own = root / "nbgrader_config.py"
+    if own.is_file():
+        try:
+            config.merge(PyFileConfigLoader(own.name, path=str(root)).load_config())
+        except Exception as error:  # noqa: BLE001 - it is a program of its own
+            raise Misuse(f"{own} cannot be read ({type(error).__name__}: {error}).") from None
+    return config

@@ -10,14 +10,16 @@ from typing import Any
 from autograde.errors import Misuse
 
 __all__ = [
+    "LARGEST_NOTEBOOK",
     "grading_metadata",
+    "parse_notebook",
     "read_notebook",
     "source_of",
     "split_writefile",
     "without_hidden_tests",
 ]
 
-_LARGEST_NOTEBOOK = 20 * 1024 * 1024
+LARGEST_NOTEBOOK = 20 * 1024 * 1024
 _EMPTY_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
 _WRITEFILE = re.compile(r"%%(?:write)?file[ \t]+(\S+)[ \t]*$")
 _HIDDEN = re.compile(
@@ -28,29 +30,36 @@ _HIDDEN = re.compile(
 
 def read_notebook(path: Path) -> dict[str, Any]:
     """Return the notebook as a dict; raise Misuse if it is none."""
-    advice = "open it in JupyterLab and save it again, or start from a fresh copy"
     try:
-        if path.stat().st_size > _LARGEST_NOTEBOOK:
+        if path.stat().st_size > LARGEST_NOTEBOOK:
             found = f"{path.stat().st_size / 1024**2:.0f} MiB"
             raise Misuse(
                 f"{path.name} has {found}; a notebook here has at most 20 MiB: "
                 "clear its outputs and save it again."
             )
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise Misuse(f"There is no notebook {path.name} in {path.parent}.") from None
     except OSError as error:
         raise Misuse(f"{path.name} cannot be read: {error.strerror}.") from None
+    return parse_notebook(data, path.name)
+
+
+def parse_notebook(data: bytes, name: str) -> dict[str, Any]:
+    """Return the notebook in these bytes; raise Misuse, which calls it `name`, if there is none."""
+    advice = "open it in JupyterLab and save it again, or start from a fresh copy"
+    try:
+        notebook = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Misuse(
-            f"{path.name} is not a notebook: byte {error.start} is not UTF-8; {advice}."
+            f"{name} is not a notebook: byte {error.start} is not UTF-8; {advice}."
         ) from None
     except (ValueError, RecursionError) as error:
         place = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise Misuse(f"{path.name} is not a notebook: it is not JSON{place}; {advice}.") from None
+        raise Misuse(f"{name} is not a notebook: it is not JSON{place}; {advice}.") from None
     cells = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(cells, list) or not all(_is_cell(cell) for cell in cells):
-        raise Misuse(f"{path.name} is JSON but not a notebook: it has no list of cells; {advice}.")
+        raise Misuse(f"{name} is JSON but not a notebook: it has no list of cells; {advice}.")
     return dict(notebook)
 
 

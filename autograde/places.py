@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 import tasklab.keeper
 from autograde.errors import BrokenEnvironment
+from autograde.watch import Usage, descendants, kill_all, measure, watch
 from tasklab.launcher import Child, Launcher
 
 __all__ = ["Limits", "OwnMachine", "Sandbox", "sandbox_program"]
@@ -55,14 +58,30 @@ _sandboxes = itertools.count()
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. Sizes in bytes, CPU in seconds for each process."""
+    """What one submission may use, all its processes together. Sizes in bytes, times in seconds."""
 
-    NPROC: int = 256
-    FSIZE: int = 64 * 1024**2
-    AS: int = 4 * 1024**3
-    CPU: int = 60
-    NOFILE: int = 1024
-    CORE: int = 0
+    memory: int = 512 * 1024**2
+    processes: int = 256
+    """Processes and threads."""
+    processor_time: int = 60
+    wall_time: int = 300
+    file_size: int = 64 * 1024**2
+    open_files: int = 1024
+    """Of each process."""
+    addresses: int = 4 * 1024**3
+    """Of each process: what it asks for, used or not."""
+
+    def for_each_process(self) -> dict[str, int]:
+        """What the kernel is told, by the names of RLIMIT_*."""
+        return {
+            "NPROC": self.processes,
+            "FSIZE": self.file_size,
+            "AS": self.addresses,
+            # A little more: whoever watches them all together can say what happened.
+            "CPU": self.processor_time + 5,
+            "NOFILE": self.open_files,
+            "CORE": 0,
+        }
 
 
 class OwnMachine(Launcher):
@@ -92,9 +111,43 @@ class Sandbox(OwnMachine):
     ) -> None:
         super().__init__(files, warm=warm)
         self.limits = limits or Limits()
+        self._exceeded = ""
+        self._closes_at = math.inf
         self._program = sandbox_program()
         self._user = _FIRST_USER + (os.getpid() * 101 + next(_sandboxes)) % _USERS
         self._outside: dict[int, int] = {}
+
+    def start(self) -> Self:
+        self._closes_at = time.monotonic() + self.limits.wall_time
+        super().start()
+        watch.add(self)
+        return self
+
+    def close(self) -> None:
+        watch.remove(self)
+        super().close()
+
+    def look(self) -> None:
+        """End the answer, again and again, once it has used more than it may."""
+        keeper = self.control.process
+        if keeper is None:
+            return
+        # The first is the keeper itself.
+        pids = descendants(keeper.pid)[1:]
+        usage = measure(pids, self.limits.memory)
+        if not self._exceeded:
+            self._exceeded = self._judge(usage)
+        if self._exceeded:
+            kill_all(pids)
+
+    def _judge(self, usage: Usage) -> str:
+        if usage.memory > self.limits.memory:
+            return f"the app used more than {self.limits.memory // 1024**2} MiB of memory"
+        if usage.processor > self.limits.processor_time:
+            return f"the app used more than {self.limits.processor_time} s of processor time"
+        if time.monotonic() > self._closes_at:
+            return f"the checks of this app took more than {self.limits.wall_time} s"
+        return ""
 
     def command(self, descriptor: int) -> list[str]:
         return [
@@ -118,7 +171,7 @@ class Sandbox(OwnMachine):
         }
 
     def restrictions(self) -> dict[str, Any]:
-        return {"limits": asdict(self.limits)}
+        return {"limits": self.limits.for_each_process()}
 
     def listen(self) -> socket.socket:
         self.wait_ready()
@@ -145,15 +198,19 @@ class Sandbox(OwnMachine):
         return self._outside[pid]
 
     def excess(self, exit_code: int | None = None) -> str:
+        if self._exceeded:
+            return self._exceeded
+        if exit_code == -signal.SIGXCPU:
+            return f"the app used more than {self.limits.processor_time} s of processor time"
         if exit_code == -signal.SIGKILL:
-            return f"it used more than {self.limits.CPU} s of processor time, or too much memory"
+            return "it was killed: it may have used too much memory or processor time"
         tasks = 0
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 tasks += process.num_threads()
-        if tasks < self.limits.NPROC - _ABOUT:
+        if tasks < self.limits.processes - _ABOUT:
             return ""
-        return f"it started more than {self.limits.NPROC} processes and threads"
+        return f"the app started more than {self.limits.processes} processes and threads"
 
     def processes(self) -> list[psutil.Process]:
         # The first is the keeper: bubblewrap's only child, and process 1 inside.

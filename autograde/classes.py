@@ -1,0 +1,203 @@
+"""Grade what a class handed in: read, grade side by side, write down, enter into the gradebook."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from autograde.batch import Task, grade_all, load_exercises
+from autograde.engine import Report
+from autograde.errors import Misuse
+from autograde.intake import Refused, Submission, find_submissions
+from autograde.journal import Entry, Journal
+from autograde.notebooks import grading_metadata
+from autograde.places import Limits, sandbox_program
+from autograde.tables import Graded, as_csv, as_gradescope, as_json, as_junit
+
+__all__ = ["ClassGrading", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a class is graded."""
+
+    root: Path
+    jobs: int = 8
+    sandbox: bool = True
+    assignment: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    pattern: str = ""
+    gradebook: bool = True
+    config: Any = None
+    """nbgrader's, for the gradebook."""
+
+
+class ClassGrading:
+    """One run over a folder or a zip of submissions."""
+
+    def __init__(self, place: Path, settings: Settings) -> None:
+        if settings.sandbox:
+            sandbox_program()
+        self.settings = settings
+        self.exercises = load_exercises(settings.root / "solutions")
+        if settings.assignment is not None and settings.assignment not in self.exercises:
+            known = ", ".join(self.exercises)
+            raise Misuse(f"There is no exercise {settings.assignment!r}; there are: {known}.")
+        ids = {slug: _grade_ids(notebook) for slug, notebook in self.exercises.items()}
+        self._instructors = {slug: json.dumps(nb) for slug, nb in self.exercises.items()}
+        self.submissions, self.refused = find_submissions(
+            place, ids, assignment=settings.assignment, pattern=settings.pattern
+        )
+        if not self.submissions:
+            why = f" ({self.refused[0].name}: {self.refused[0].why})" if self.refused else ""
+            raise Misuse(f"There is nothing to grade in {place}{why}.")
+        self.outcomes: Counter[str] = Counter()
+
+    @property
+    def classroom(self) -> Path:
+        return self.settings.root / "classroom"
+
+    def run(
+        self,
+        *,
+        executor: Executor | None = None,
+        on_done: Callable[[Entry], None] = lambda _: None,
+    ) -> list[Graded]:
+        """Grade what is not graded yet; return all of it, in order of names."""
+        with contextlib.ExitStack() as stack:
+            journal = stack.enter_context(Journal(self.classroom / "grading" / "journal.jsonl"))
+            if executor is None:
+                executor = ThreadPoolExecutor(self.settings.jobs, thread_name_prefix="grade")
+                stack.callback(executor.shutdown, wait=True, cancel_futures=True)
+            writer = _Writer(journal, self.settings.config) if self.settings.gradebook else None
+            if writer is not None:
+                stack.enter_context(writer)
+            fresh: list[Entry] = []
+            for entry in self._grade(journal, executor):
+                self.outcomes[str(entry.report["outcome"])] += 1
+                if writer is not None and not entry.entered:
+                    writer.enter(entry, self._data[entry.student, entry.slug])
+                fresh.append(entry)
+                on_done(entry)
+        fresh.sort(key=lambda entry: (entry.student, entry.slug))
+        return [Graded(entry.student, entry.slug, entry.report) for entry in fresh]
+
+    def _grade(self, journal: Journal, executor: Executor) -> Iterator[Entry]:
+        self._data: dict[tuple[str, str], Submission] = {}
+        known: list[Entry] = []
+
+        def tasks() -> Iterator[Task]:
+            for submission in self.submissions:
+                self._data[submission.student, submission.slug] = submission
+                try:
+                    task = self._task(submission, submission.read())
+                except Misuse as error:
+                    self.refused.append(Refused(submission.name, str(error)))
+                    continue
+                entry = journal.find(task.student, task.slug, task.fingerprint)
+                if entry is None:
+                    yield task
+                else:
+                    known.append(entry)
+
+        for task, report in grade_all(tasks(), executor, self.settings.jobs):
+            yield journal.note_graded(task.student, task.slug, task.fingerprint, report)
+            while known:
+                yield known.pop()
+        while known:
+            yield known.pop()
+
+    def _task(self, submission: Submission, data: bytes) -> Task:
+        return Task(
+            submission.student,
+            submission.slug,
+            submission.name,
+            data,
+            self._instructors[submission.slug],
+            self.settings.limits,
+            self.settings.sandbox,
+        )
+
+    def write_tables(self, graded: list[Graded], folder: Path) -> list[Path]:
+        """Write the grades as CSV, JSON, JUnit XML, and a Gradescope file each."""
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = {
+            "grades.csv": as_csv(graded),
+            "grades.json": as_json(graded),
+            "grades.xml": as_junit(graded),
+        }
+        for row in graded:
+            texts[f"gradescope/{row.student}/{row.slug}.json"] = as_gradescope(row.report)
+        for name, text in texts.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return [folder / name for name in texts if "/" not in name]
+
+
+def _grade_ids(notebook: dict[str, Any]) -> list[str]:
+    metadata = [grading_metadata(cell) for cell in notebook["cells"]]
+    return [found["grade_id"] for found in metadata if found]
+
+
+class _Writer:
+    """The one thread that writes the gradebook, while others still grade."""
+
+    def __init__(self, journal: Journal, config: Any) -> None:
+        self._journal = journal
+        self._config = config
+        self._waiting: list[tuple[Entry, Submission]] = []
+        self._more = threading.Condition()
+        self._closing = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="gradebook")
+
+    def enter(self, entry: Entry, submission: Submission) -> None:
+        with self._more:
+            if self._error is not None:
+                raise self._error
+            self._waiting.append((entry, submission))
+            self._more.notify()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._more:
+            self._closing = True
+            if kind is not None:
+                # What is not entered yet is entered by the next run.
+                self._waiting.clear()
+            self._more.notify()
+        self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            from autograde.gradebook import Classroom
+
+            classroom = Classroom(self._config)
+            while True:
+                with self._more:
+                    while not self._waiting and not self._closing:
+                        self._more.wait()
+                    if not self._waiting:
+                        return
+                    entry, submission = self._waiting.pop(0)
+                self._enter(classroom, entry, submission)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the run is
+            self._error = error
+
+    def _enter(self, classroom: Any, entry: Entry, submission: Submission) -> None:
+        classroom.keep(entry.student, entry.slug, submission.read())
+        classroom.enter(entry.student, entry.slug, Report.from_json(entry.report))
+        self._journal.note_entered(entry)
