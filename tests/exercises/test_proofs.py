@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SLUGS = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*/*.ipynb"))
 OVERSUBSCRIBED = 4
-AT_ONCE = 4
+AT_ONCE = 8
 
 
 def judge(proof: Proof) -> tuple[str | None, Report]:
