@@ -71,7 +71,9 @@ def main() -> None:
 def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
     """Check your own work on EXERCISE: a folder, a notebook, or a number such as 06."""
     from autograde.check import check_work, collect_work
+    from autograde.progress import note_check
     from autograde.reports import result_text, summary_text
+    from autograde.submission import project_root
 
     work = collect_work(exercise, from_files=files)
     if not as_json:
@@ -86,6 +88,7 @@ def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
     # What a check prints is not the report's.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         report = check_work(work, sandbox=sandbox, on_result=show)
+    note_check(project_root(), report.as_json())
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
@@ -116,6 +119,41 @@ def grade(place: Path | None, tables: Path | None, scheduler: str | None, **opti
     from autograde.grading import grade_class
 
     sys.exit(grade_class(place, tables, scheduler, **options))
+
+
+@main.command()
+@click.option("--class", "whole_class", is_flag=True, help="Show the class that was graded here.")
+def progress(whole_class: bool) -> None:
+    """Show what is done, what is left, and the next step."""
+    from autograde.progress import class_text, read_standings, standings_text
+    from autograde.submission import project_root
+
+    root = project_root()
+    click.echo(class_text(root) if whole_class else standings_text(read_standings(root)))
+
+
+@main.command()
+@click.argument("exercise")
+def reset(exercise: str) -> None:
+    """Give EXERCISE back as it was handed out; your version is kept beside it."""
+    from autograde.starters import reset as put_back
+
+    path, kept = put_back(exercise)
+    click.echo(f"{path.name} is as it was handed out. Your version is in {kept.name}.")
+
+
+@main.command()
+def doctor() -> None:
+    """Look at this machine and say in one line each what to do."""
+    from autograde.doctor import examine
+    from autograde.submission import project_root
+
+    wanting = 0
+    for finding in examine(project_root()):
+        wanting += finding.needed and not finding.good
+        advice = f" → {finding.advice}" if not finding.good and finding.advice else ""
+        click.echo(f"{finding.mark} {finding.what}: {finding.saw}{advice}")
+    sys.exit(3 if wanting else 0)
 
 
 @main.command()

@@ -15,7 +15,7 @@ from autograde.nbgrader_config import configure, ignored_names
 from autograde.notebooks import read_notebook, source_of
 from autograde.planting import check_notebook
 
-__all__ = ["build", "find_stale"]
+__all__ = ["build", "find_stale", "generate_starter"]
 
 
 def build(root: Path, only: Iterable[str] | None = None) -> list[str]:
@@ -53,6 +53,13 @@ def find_stale(root: Path) -> list[str]:
         if not _is_ignored(file, ignored)
     ]
     return sorted(filter(None, found))
+
+
+def generate_starter(root: Path, name: str) -> str:
+    """Return the notebook as it is handed out, made from its source."""
+    with tempfile.TemporaryDirectory(prefix="exercises-") as temporary:
+        _generate(root, [name], Path(temporary))
+        return (Path(temporary) / name / f"{name}.ipynb").read_text(encoding="utf-8")
 
 
 def _compare(path: Path, made: Path) -> str:

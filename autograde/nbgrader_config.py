@@ -43,6 +43,7 @@ LEFTOVERS = (
     "*.pid",
     "*.sock",
     "feedback",
+    "*.before-reset-*.ipynb",
 )
 # A check waits for what really happens, gunicorn's worker timeout among it.
 _VALIDATE_SECONDS = 180
