@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import resource
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import asdict, dataclass
@@ -19,7 +20,9 @@ from autograde.places import Limits, OwnMachine, Sandbox
 from autograde.submission import Exercise, rebuild
 from tasklab.verdicts import Outcome, Verdict
 
-__all__ = ["Task", "fingerprint_of", "grade_all", "grade_task", "load_exercises"]
+__all__ = ["Task", "fingerprint_of", "grade_all", "grade_task", "load_exercises", "open_many_files"]
+
+_MOST_FILES = 65_536
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,14 @@ def grade_task(task: Task) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - the next one is graded all the same
         why = f"the grader stumbled over it ({type(error).__name__}: {error})"
         return _all_broken(exercise, why).as_json()
+
+
+def open_many_files() -> None:
+    """Let this process open as many files as the system lets it: each app holds connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @functools.lru_cache(maxsize=64)

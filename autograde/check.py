@@ -9,8 +9,9 @@ from pathlib import Path
 from autograde.engine import Report, Result, grade
 from autograde.errors import BrokenEnvironment, Misuse
 from autograde.notebooks import read_notebook
-from autograde.places import OwnMachine, Sandbox, sandbox_program
+from autograde.places import OwnMachine, Sandbox
 from autograde.submission import Exercise, find_exercise, rebuild
+from autograde.walls import sandbox_program
 
 __all__ = ["Work", "check_work", "collect_work"]
 

@@ -18,8 +18,9 @@ from autograde.errors import Misuse
 from autograde.intake import Refused, Submission, find_submissions
 from autograde.journal import Entry, Journal
 from autograde.notebooks import grading_metadata
-from autograde.places import Limits, sandbox_program
+from autograde.places import Limits
 from autograde.tables import Graded, as_csv, as_gradescope, as_json, as_junit
+from autograde.walls import sandbox_program
 
 __all__ = ["ClassGrading", "Settings"]
 

@@ -51,7 +51,7 @@ def _difference(wanted: dict[str, str], sandbox: bool) -> str:
         if here.get(name) != value
     ]
     if sandbox and not different:
-        from autograde.places import sandbox_program
+        from autograde.walls import sandbox_program
 
         try:
             sandbox_program()

@@ -92,7 +92,7 @@ def _environment(root: Path) -> Finding:
 
 
 def _sandbox(_: Path) -> Finding:
-    from autograde.places import sandbox_program
+    from autograde.walls import sandbox_program
 
     try:
         program = sandbox_program()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from autograde.batch import open_many_files
 from autograde.classes import ClassGrading, Settings
 from autograde.errors import BrokenEnvironment
 from autograde.nbgrader_config import load_config
@@ -33,6 +34,7 @@ def grade_class(
     """Grade a class, show how it goes and return the exit code."""
     root = project_root()
     submitted = root / "classroom" / "submitted"
+    open_many_files()
     config = load_config(root)
     limits = Limits(**config.RunChecks.get("limits", {}))
     pattern = str(config.FileNameCollectorPlugin.get("named_regexp", ""))

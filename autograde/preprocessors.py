@@ -18,12 +18,12 @@ from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor, SaveA
 from traitlets import Bool, Dict, Unicode
 
 from autograde.engine import grade
+from autograde.entries import Grading
 from autograde.errors import AutogradeError, Misuse
 from autograde.notebooks import read_notebook, source_of
 from autograde.places import Limits, OwnMachine, Sandbox
 from autograde.planting import PlantingError, check_notebook
 from autograde.submission import Exercise, rebuild
-from tasklab.verdicts import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -174,7 +174,7 @@ class RunChecks(NbGraderPreprocessor):  # type: ignore[misc]
                 why = f"the grading itself broke down ({type(error).__name__})"
         if why:
             self.log.error("%s is not graded: %s", resources["nbgrader"]["student"], why)
-        resources[_NOTES] = _Grading(report, why)
+        resources[_NOTES] = Grading(report, why)
         for cell in nb.cells:
             if cell.cell_type == "code":
                 cell.execution_count = None
@@ -192,83 +192,13 @@ class RunChecks(NbGraderPreprocessor):  # type: ignore[misc]
         return grade(exercise, exercise.files_of(nb), place, remarks=remarks)
 
 
-class _Grading:
-    """What RunChecks hands to SaveVerdicts, in memory: a notebook could be forged."""
-
-    def __init__(self, report: Report | None, why: str) -> None:
-        self.report = report
-        self.why = why
-        self.results = {result.grade_id: result for result in report.results} if report else {}
-
-    def find_points(self, grade_id: str, max_points: float) -> float | None:
-        """Return the points on the gradebook's scale; None where nothing is known."""
-        result = self.results.get(grade_id)
-        if result is None or result.points is None:
-            return None
-        if result.max_points in {0, max_points}:
-            return result.points
-        return result.points / result.max_points * max_points
-
-    def explain(self, grade_id: str) -> str:
-        """Say why a check has no points."""
-        result = self.results.get(grade_id)
-        if result is not None:
-            return result.verdict.saw
-        return self.why or "the check left no verdict"
-
-    def remark(self) -> str | None:
-        """Say what a teacher and a learner should know; nothing in it is the learner's text."""
-        if self.report is None:
-            return f"Not graded: {self.why}"
-        broken = [
-            result.grade_id
-            for result in self.results.values()
-            if result.verdict.outcome is Outcome.BROKEN
-        ]
-        remarks = list(self.report.remarks)
-        if broken:
-            remarks.append(
-                f"Not graded yet: {', '.join(broken)} could not look, which says nothing about "
-                "the answer. Grade it again."
-            )
-        return " ".join(remarks) or None
-
-    def show(self, grade_id: str) -> list[nbformat.NotebookNode]:
-        """Return cell outputs that say what the check found, readable in nbgrader's pages."""
-        result = self.results.get(grade_id)
-        if result is None:
-            why = self.explain(grade_id)
-            return [_output("error", ename="CheckBroken", evalue=why, traceback=[f"? {why}"])]
-        verdict = result.verdict
-        bundle = {"text/plain": str(verdict), "text/html": verdict._repr_html_()}
-        if verdict.outcome is Outcome.PASSED:
-            # nbgrader's own rule reads the points off the plain text of a result.
-            bundle["text/plain"] = str(result.points)
-            return [_output("execute_result", data=bundle, metadata={}, execution_count=None)]
-        failed = verdict.outcome is Outcome.FAILED
-        points = f"0 of {result.max_points:g} points" if failed else "not graded, nothing lost"
-        return [
-            _output("display_data", data=bundle, metadata={}),
-            _output(
-                "error",
-                ename="CheckFailed" if failed else "CheckBroken",
-                evalue=verdict.saw,
-                traceback=[f"{verdict.outcome.mark} {grade_id}: {points}"],
-            ),
-        ]
-
-
-def _output(kind: str, **fields: Any) -> nbformat.NotebookNode:
-    return _as_node({"output_type": kind, **fields})
-
-
 class SaveVerdicts(SaveAutoGrades):  # type: ignore[misc]
     """Write scores that come from verdicts alone. No verdict is no score, never zero or full."""
 
     def preprocess(
         self, nb: nbformat.NotebookNode, resources: ResourcesDict
     ) -> tuple[nbformat.NotebookNode, ResourcesDict]:
-        self._grading = resources.get(_NOTES) or _Grading(None, "no check was run")
+        self._grading = resources.get(_NOTES) or Grading(None, "no check was run")
         self._remark = self._grading.remark()
         return super().preprocess(nb, resources)  # type: ignore[no-any-return]
 

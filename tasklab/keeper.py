@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 _LISTENING = 3
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _DUMPABLE = 4  # PR_SET_DUMPABLE: 0 forbids ptrace and /proc/PID/mem to the same user
+_NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
+_SECCOMP, _SECCOMP_FILTER = 22, 2  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
@@ -35,6 +37,20 @@ def prctl(option: int, value: int) -> None:
     import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def forbid(program: bytes) -> None:
+    """Run this process and all that it starts under a seccomp program."""
+    import ctypes
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_char_p))
+
+    filled = Program(len(program) // 8, program)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if libc.prctl(_SECCOMP, _SECCOMP_FILTER, ctypes.byref(filled), 0, 0):
+        raise OSError(ctypes.get_errno(), "the kernel does not take the filter")
 
 
 class Job(NamedTuple):
@@ -254,9 +270,10 @@ def kill_family(pid: int, *, spare: bool = False) -> None:
 
 
 def main() -> Job | None:
-    """Keep what the command line asks for: DESCRIPTOR [--warm MODULE,MODULE] [--guard] [--user N].
+    """Keep what the command line asks for: DESCRIPTOR and options.
 
-    With --guard, no process of the same user may look into this one or steer it.
+    --warm MODULE,MODULE imports these at once; --user N becomes that user; --filter HEX obeys that
+    seccomp program. With --guard, no process of the same user may look into this one or steer it.
     """
     descriptor, *options = sys.argv[1:]
     guard = "--guard" in options
@@ -268,6 +285,8 @@ def main() -> Job | None:
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)
+    if "--filter" in options:
+        forbid(bytes.fromhex(options[options.index("--filter") + 1]))
     prctl(_DUMPABLE if guard else _SUBREAPER, 0 if guard else 1)
     if "--warm" in options:
         # gunicorn notes the current folder when it is imported; "." still holds in a later one.

@@ -15,7 +15,7 @@ __all__ = ["Letterbox", "has_hung_up"]
 
 _LARGEST_LETTER = 64 * 1024
 # An app that runs wild must not take up the threads of the process that watches it.
-_MOST_CONNECTIONS = 1000
+_MOST_CONNECTIONS = 200
 
 Take = Callable[[dict[str, Any], int, socket.socket], int]
 """Gets a letter, its size in bytes and its connection; returns a status, or 0 to hang up."""

@@ -50,7 +50,7 @@ def test_no_sandbox_is_said_with_what_to_do(
     def refuse() -> str:
         raise BrokenEnvironment("There is no sandbox on this machine.")
 
-    monkeypatch.setattr("autograde.places.sandbox_program", refuse)
+    monkeypatch.setattr("autograde.walls.sandbox_program", refuse)
     finding = find("sandbox", tmp_path)
     assert not finding.good
     assert "install bubblewrap" in finding.advice

@@ -17,6 +17,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 import autograde
+from autograde import preprocessors as own
 from autograde.exercises import find_stale
 from autograde.nbgrader_config import configure, course_root, ignored_names
 from tests.autograde.courses import NAME, Course, answer, code, notebook
@@ -43,6 +44,7 @@ def test_every_setting_is_one_that_nbgrader_has(config: Config) -> None:
         formgrader,
         jupyter_client,
         preprocessors,
+        own,
     ]
     for name, settings in list(config.items()):
         owner: type[Configurable] = next(

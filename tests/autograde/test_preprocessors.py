@@ -311,7 +311,7 @@ def test_without_a_sandbox_nothing_is_known(
     program = tmp_path / "bwrap"
     program.write_text("#!/bin/sh\necho 'No permission' >&2\nexit 1\n", encoding="utf-8")
     program.chmod(0o755)
-    from autograde.places import sandbox_program
+    from autograde.walls import sandbox_program
 
     classroom.grade("ada", classroom.course.fix())
     sandbox_program.cache_clear()
