@@ -88,7 +88,9 @@ def connect(address: str, *, sandbox: bool = True) -> Iterator[Executor]:
 
     wanted = describe_environment()
     try:
-        client = Client(address, timeout=_CONNECT_WITHIN, set_as_default=False)
+        client = Client(  # type: ignore[no-untyped-call]
+            address, timeout=_CONNECT_WITHIN, set_as_default=False
+        )
     except (OSError, TimeoutError, ValueError) as error:
         raise BrokenEnvironment(
             f"No Dask scheduler answers at {address} ({type(error).__name__}): start one with "
@@ -108,5 +110,5 @@ def connect(address: str, *, sandbox: bool = True) -> Iterator[Executor]:
             )
         client.register_plugin(SameEnvironment(wanted))
         # Each grading is one of its own, though its arguments may be those of another.
-        with client.get_executor(pure=False) as executor:
+        with client.get_executor(pure=False) as executor:  # type: ignore[no-untyped-call]
             yield executor
