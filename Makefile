@@ -9,7 +9,7 @@ SHELL := /bin/sh
 
 .PHONY: help
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: environment
 environment:
@@ -50,6 +50,10 @@ browser: environment ## Click through the course in headless Chromium
 .PHONY: bench
 bench: environment ## Print how long a check takes
 	$(BIN)/python -m autograde.bench
+
+.PHONY: bench-class
+bench-class: environment ## Grade one class here and with stock nbgrader
+	$(BIN)/python -m autograde.class_bench
 
 .PHONY: lock
 lock: ## Choose today's versions and write requirements.lock

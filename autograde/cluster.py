@@ -88,9 +88,7 @@ def connect(address: str, *, sandbox: bool = True) -> Iterator[Executor]:
 
     wanted = describe_environment()
     try:
-        client = Client(  # type: ignore[no-untyped-call]
-            address, timeout=_CONNECT_WITHIN, set_as_default=False
-        )
+        client = Client(address, timeout=_CONNECT_WITHIN, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise BrokenEnvironment(
             f"No Dask scheduler answers at {address} ({type(error).__name__}): start one with "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasklab.checks import record_verdicts
@@ -62,6 +63,8 @@ class Report:
     exercise: str
     results: tuple[Result, ...]
     remarks: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """How long each phase took: the place (with its imports), the checks in it, and its end."""
 
     @property
     def outcome(self) -> Outcome:
@@ -81,7 +84,8 @@ class Report:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Report:
         results = tuple(Result.from_json(result) for result in fields["results"])
-        return cls(fields["exercise"], results, tuple(fields["remarks"]))
+        remarks, seconds = tuple(fields["remarks"]), fields.get("seconds", {})
+        return cls(fields["exercise"], results, remarks, seconds)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -91,6 +95,7 @@ class Report:
             "max_points": self.max_points,
             "results": [result.as_json() for result in self.results],
             "remarks": list(self.remarks),
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
 
 
@@ -108,15 +113,16 @@ def grade(
     result as soon as it stands.
     """
     results: dict[str, Result] = {}
+    seconds = dict.fromkeys(("place", "checks", "end"), 0.0)
     for tries_left in reversed(range(_TRIES)):
-        for result in _run(exercise, files, place, dict(results)):
+        for result in _run(exercise, files, place, dict(results), seconds):
             results[result.grade_id] = result
             if result.verdict.outcome is not Outcome.BROKEN or not tries_left:
                 on_result(result)
         if not any(result.verdict.outcome is Outcome.BROKEN for result in results.values()):
             break
     ordered = tuple(results[check.grade_id] for check in exercise.checks)
-    return Report(exercise.slug, ordered, remarks)
+    return Report(exercise.slug, ordered, remarks, seconds)
 
 
 def _run(
@@ -124,6 +130,7 @@ def _run(
     files: Mapping[str, str],
     place: Callable[[Mapping[str, str]], OwnMachine],
     known: Mapping[str, Result],
+    seconds: dict[str, float],
 ) -> Iterator[Result]:
     """Yield a result for each check that has none yet, or a broken one."""
     namespace: dict[str, Any] = {"__name__": "__checks__"}
@@ -134,12 +141,15 @@ def _run(
     }
     launcher = place(files)
     broken = ""
+    started = time.monotonic()
     try:
         launcher.start()
         # Costly, and wanted by the first request: it costs nothing while the keeper starts.
         importlib.import_module("tasklab.connections")
+        launcher.wait_ready()
     except (BenchBroken, OSError) as error:
         broken = str(error)
+    seconds["place"] += (ready := time.monotonic()) - started
     try:
         with use_launcher(launcher), record_verdicts() as verdicts:
             for cell in exercise.cells:
@@ -155,7 +165,9 @@ def _run(
                 elif not broken and (why := _run_cell(cell, namespace)):
                     broken = f"{cell.grade_id}: {why}"
     finally:
+        seconds["checks"] += (done := time.monotonic()) - ready
         launcher.close()
+        seconds["end"] += time.monotonic() - done
 
 
 def _run_cell(cell: CheckCell, namespace: dict[str, Any]) -> str:

@@ -67,7 +67,7 @@ def test_the_lock_has_hashes_for_all_and_no_address() -> None:
 
 def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"(?m)^\.PHONY: (\w+)", makefile)) - {"environment"}
+    targets = set(re.findall(r"(?m)^\.PHONY: ([\w-]+)", makefile)) - {"environment"}
     # Within `make test`, make would also say which folder it enters.
     told = subprocess.run(
         ["make", "--no-print-directory", "help"],

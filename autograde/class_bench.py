@@ -1,0 +1,185 @@
+"""Time a class: this grader against stock nbgrader, on the same submissions, in one run.
+
+`make bench-class` prints figures and asserts nothing but that both come to the same points.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from autograde.notebooks import grading_metadata, read_notebook, source_of, split_writefile
+from autograde.planting import plant
+from autograde.submission import project_root
+
+__all__ = ["main"]
+
+_STOCK = """\
+c = get_config()
+c.CourseDirectory.course_id = "stock"
+c.CourseDirectory.root = {root!r}
+c.Execute.timeout = 180
+"""
+
+
+class Cost(NamedTuple):
+    """What grading a class took; times in seconds, memory in bytes."""
+
+    wall: float
+    processor: float
+    peak: int
+
+
+def _answered(root: Path, slug: str, *, solved: bool) -> dict[str, Any]:
+    """The handed-out notebook, as a learner hands it in: solved, or as it was."""
+    notebook = read_notebook(root / "exercises" / slug / f"{slug}.ipynb")
+    source = read_notebook(root / "solutions" / slug / f"{slug}.ipynb")
+    texts = {}
+    for cell in source["cells"]:
+        metadata = grading_metadata(cell)
+        name, text = split_writefile(source_of(cell))
+        if metadata.get("solution") and name is not None:
+            texts[metadata["grade_id"]] = f"%%writefile {name}\n{plant(text, name).solution}"
+    for cell in notebook["cells"]:
+        if solved and (found := texts.get(grading_metadata(cell).get("grade_id", ""))):
+            cell["source"] = found
+    return notebook
+
+
+def _make_class(root: Path, submitted: Path, slugs: list[str], count: int) -> None:
+    """Write `count` submissions, one in three of them wrong."""
+    for number in range(count):
+        slug = slugs[number % len(slugs)]
+        learner = f"learner-{number // len(slugs):03}"
+        solved = (number // len(slugs)) % 3 != 2
+        path = submitted / learner / slug / f"{slug}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(_answered(root, slug, solved=solved)), encoding="utf-8")
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> Cost:
+    """Run a command and all that it starts; the peak is that of its largest process."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in {0, 1}:
+        raise click.ClickException(f"{command[2:]} ended with {done.returncode}:\n{done.stderr}")
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(time.perf_counter() - start, processor, after.ru_maxrss * 1024)
+
+
+def _ours(folder: Path, jobs: int) -> Cost:
+    command = [sys.executable, "-m", "autograde", "grade", "--jobs", str(jobs)]
+    return _run(command, folder)
+
+
+def _stock(folder: Path, slugs: list[str]) -> Cost:
+    """Nbgrader as it comes: serial, in a kernel, without a wall."""
+    settings = folder / "etc"
+    settings.mkdir()
+    (settings / "nbgrader_config.py").write_text(_STOCK.format(root=str(folder)), encoding="utf-8")
+    chosen = {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_PREFER_ENV_PATH": "0"}
+    command = [sys.executable, "-m", "nbgrader"]
+    for slug in slugs:
+        _run([*command, "generate_assignment", slug], settings, chosen)
+    costs = [_run([*command, "autograde", slug, "--create"], settings, chosen) for slug in slugs]
+    wall, processor, peaks = zip(*costs, strict=True)
+    return Cost(sum(wall), sum(processor), max(peaks))
+
+
+def _points(database: Path) -> dict[tuple[str, str], float]:
+    """Return the sum of automatic scores by learner and exercise."""
+    query = """
+        select submitted_assignment.student_id, assignment.name, sum(grade.auto_score)
+        from grade
+        join submitted_notebook on grade.notebook_id = submitted_notebook.id
+        join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id
+        join assignment on submitted_assignment.assignment_id = assignment.id
+        group by 1, 2
+    """
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute(query).fetchall()
+    connection.close()
+    return {(student, slug): points for student, slug, points in rows}
+
+
+def _row(name: str, cost: Cost, count: int) -> None:
+    click.echo(
+        f"{name:<26} {cost.wall:8.1f} {60 * count / cost.wall:10.1f} {cost.processor / count:10.2f} "
+        f"{cost.peak / 1024**2:10.0f}"
+    )
+
+
+@click.command()
+@click.option("--count", default=48, show_default=True, help="Submissions, one in three wrong.")
+@click.option("--jobs", default=8, show_default=True, help="Gradings at once, here.")
+@click.option("--exercises", default="00,06", show_default=True, help="Which, by number.")
+@click.option("--stock/--no-stock", default=True, help="Run stock nbgrader as well.")
+def main(count: int, jobs: int, exercises: str, stock: bool) -> None:
+    """Grade the same class here and with stock nbgrader, and print what each took."""
+    root = project_root()
+    numbers = exercises.split(",")
+    slugs = [
+        path.name
+        for path in sorted((root / "solutions").glob("[0-9]*"))
+        if path.name[:2] in numbers
+    ]
+    click.echo(f"{count} submissions to {', '.join(slugs)}, one in three wrong")
+    click.echo(f"{'':<26} {'wall s':>8} {'a minute':>10} {'CPU s each':>10} {'peak MiB':>10}")
+    with tempfile.TemporaryDirectory(prefix="class-bench-") as name:
+        ours, stocks = Path(name) / "ours", Path(name) / "stock"
+        for folder in ("solutions", "exercises"):
+            shutil.copytree(root / folder, ours / folder)
+        shutil.copytree(root / "solutions", stocks / "source")
+        _make_class(root, ours / "classroom" / "submitted", slugs, count)
+        shutil.copytree(ours / "classroom" / "submitted", stocks / "submitted")
+        cost = _ours(ours, jobs)
+        _row(f"autograde, {jobs} at once", cost, count)
+        _phases(ours / "classroom" / "grades" / "grades.json")
+        if not stock:
+            return
+        theirs = _stock(stocks, slugs)
+        _row("stock nbgrader", theirs, count)
+        click.echo(f"{theirs.wall / cost.wall:.1f} times the throughput, isolated")
+        _compare(_points(ours / "classroom" / "gradebook.db"), _points(stocks / "gradebook.db"))
+
+
+def _phases(path: Path) -> None:
+    """Print where the time of one grading went, as percentiles."""
+    reports = json.loads(path.read_text(encoding="utf-8"))
+    outcomes = Counter(report["outcome"] for report in reports)
+    click.echo(f"  {', '.join(f'{number} {name}' for name, number in sorted(outcomes.items()))}")
+    for phase in reports[0].get("seconds", {}):
+        seconds = sorted(report["seconds"][phase] for report in reports)
+        cuts = statistics.quantiles(seconds, n=20)
+        click.echo(f"  {phase:<24} p50 {cuts[9]:6.2f} s   p95 {cuts[18]:6.2f} s")
+
+
+def _compare(ours: dict[tuple[str, str], float], theirs: dict[tuple[str, str], float]) -> None:
+    different = {key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)}
+    click.echo(f"{len(ours) - len(different)} of {len(ours)} have the same points in both")
+    for key in sorted(different):
+        click.echo(f"  {' '.join(key)}: {ours.get(key)} here, {theirs.get(key)} there")
+
+
+if __name__ == "__main__":
+    main()

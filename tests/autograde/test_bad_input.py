@@ -1,0 +1,247 @@
+"""What a learner may hand to `autograde check`: one sentence, an exit code, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from autograde.exercises import build
+from tests.autograde.courses import FIX, NAME, Course, exercise, find
+
+Change = Callable[[dict[str, Any]], object]
+OLD = "    # Nobody sees to the letter.\n\n    if issue:\n        pass"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one `autograde check` ended with."""
+
+    code: int
+    out: str
+    err: str
+    before: bytes
+    after: bytes
+
+    @property
+    def everything(self) -> str:
+        return self.out + self.err
+
+
+def answer_cell(content: dict[str, Any]) -> dict[str, Any]:
+    return find(content, "answer-newsletter")
+
+
+def mend(content: dict[str, Any]) -> None:
+    cell = answer_cell(content)
+    cell["source"] = "".join(cell["source"]).replace(OLD, FIX)
+    assert FIX in cell["source"]
+
+
+def write(text: str) -> Change:
+    """The answer is this text."""
+    return lambda content: answer_cell(content).update(source=f"%%writefile newsletter.py\n{text}")
+
+
+def first_line(line: str) -> Change:
+    """The answer is right, but its first line is this one."""
+
+    def change(content: dict[str, Any]) -> None:
+        mend(content)
+        cell = answer_cell(content)
+        _, _, rest = cell["source"].partition("\n")
+        cell["source"] = line + rest
+
+    return change
+
+
+def with_check(change: Change) -> Change:
+    """The answer is right, but something was done to its first check."""
+
+    def both(content: dict[str, Any]) -> None:
+        mend(content)
+        change(content)
+
+    return both
+
+
+def health(content: dict[str, Any]) -> dict[str, Any]:
+    return find(content, "health-answers")
+
+
+def tag(content: dict[str, Any]) -> None:
+    for cell in content["cells"]:
+        cell["metadata"]["tags"] = ["skip-execution"]
+
+
+def retype(content: dict[str, Any]) -> None:
+    cell = health(content)
+    cell["cell_type"] = "markdown"
+    del cell["outputs"], cell["execution_count"]
+
+
+def copy_cell(content: dict[str, Any]) -> None:
+    cell = health(content)
+    content["cells"].append({**cell, "id": "a-copy"})
+
+
+# name: what was done, exit code, and what must be told.
+CASES: dict[str, tuple[Change, int, str]] = {
+    "right": (mend, 0, "5 of 5 points. Every check passed."),
+    "the-writefile-line-deleted": (
+        first_line(""), 0, "The first line `%%writefile newsletter.py` is missing or changed",
+    ),
+    "the-writefile-line-changed": (
+        first_line("%%writefile news.py\n"), 0,
+        "The first line `%%writefile newsletter.py` is missing or changed",
+    ),
+    "the-writefile-line-leads-elsewhere": (
+        first_line("%%writefile ../../solutions/newsletter.py\n"), 0, "is missing or changed",
+    ),
+    "syntax-error": (write("def f(:\n"), 1, "SyntaxError: invalid syntax"),
+    "never-starts": (
+        write("import time\ntime.sleep(3600)\n"), 1, "accepted no connection within",
+    ),
+    "never-stops": (
+        write("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nimport time\n"
+              "while True:\n    time.sleep(1)\n"), 1, "accepted no connection within",
+    ),
+    "exits-at-import": (write("raise SystemExit(7)\n"), 1, "ended with exit code 7"),
+    "prints-50-mb": (
+        write("for _ in range(50):\n    print('x' * (1 << 20))\nraise SystemExit(1)\n"),
+        1, "ended with exit code 1",
+    ),
+    "forks-without-end": (
+        write("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n"
+              "        pass\n"), 1, "more than",
+    ),
+    "deletes-its-folder": (
+        write("import os, shutil\nshutil.rmtree(os.getcwd())\nraise SystemExit('gone')\n"),
+        1, "gone",
+    ),
+    "check-deleted": (
+        with_check(lambda c: c["cells"].remove(health(c))), 0,
+        "The check health-answers is missing; the original was run.",
+    ),
+    "check-copied": (
+        with_check(copy_cell), 0,
+        "The check health-answers is there 2 times; the original was run.",
+    ),
+    "check-edited": (
+        with_check(lambda c: health(c).update(source="pass")), 0,
+        "The check health-answers was changed; the original was run.",
+    ),
+    "check-tagged": (with_check(tag), 0, "The check health-answers was changed"),
+    "check-turned-to-markdown": (with_check(retype), 0, "The check health-answers was changed"),
+    "answer-deleted": (
+        lambda c: c["cells"].remove(answer_cell(c)), 1,
+        "The cell that writes newsletter.py is missing",
+    ),
+}  # fmt: skip
+RAW = {
+    "not-json": (b"{", "is not a notebook: it is not JSON (line 1)"),
+    "empty": (b"", "is not a notebook: it is not JSON"),
+    "not-utf-8": (b"\xff\xfe", "byte 0 is not UTF-8"),
+    "json-but-no-notebook": (b'{"cells": 1}', "JSON but not a notebook"),
+    "too-large": (b'"' + b"x" * (21 << 20) + b'"', "has 21 MiB; a notebook here has at most 20"),
+}
+
+
+def check(root: Path, name: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "autograde", "check", name],
+        cwd=root, capture_output=True, text=True, timeout=200,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
+    """Check all of them side by side, each in a course of its own."""
+    made = Course(tmp_path_factory.mktemp("made"))
+    made.source(exercise())
+    build(made.root)
+    starter = (made.root / "exercises" / NAME / f"{NAME}.ipynb").read_bytes()
+
+    def run(name: str) -> Told:
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "solutions").symlink_to(made.root / "solutions")
+        path = folder / "exercises" / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        if name in RAW:
+            path.write_bytes(RAW[name][0])
+        else:
+            content = json.loads(starter)
+            CASES[name][0](content)
+            path.write_text(json.dumps(content), encoding="utf-8")
+        before = path.read_bytes()
+        code, out, err = check(folder, f"exercises/{NAME}")
+        assert sorted(file.name for file in path.parent.iterdir()) == [path.name]
+        return Told(code, out, err, before, path.read_bytes())
+
+    names = [*CASES, *RAW]
+    with ThreadPoolExecutor(6) as executor:
+        return dict(zip(names, executor.map(run, names), strict=True))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", CASES)
+def test_a_notebook_gets_its_verdicts(name: str, told: dict[str, Told]) -> None:
+    _, code, sentence = CASES[name]
+    found = told[name]
+    assert found.code == code, found.everything
+    assert sentence in found.everything
+    assert found.before == found.after
+    assert "Traceback" not in found.err
+    assert "autograde/" not in found.everything
+    assert "SECRET_NUMBER" not in found.everything
+    if code == 0:
+        assert "5 of 5 points" in found.out
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_what_is_no_notebook_is_one_sentence(name: str, told: dict[str, Told]) -> None:
+    found = told[name]
+    assert found.code == 2
+    assert RAW[name][1] in found.err
+    assert found.err.count("\n") == 1
+    assert not found.out
+    assert found.before == found.after
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("99", "There is no exercise '99'; there are: 01-no-letter."),
+        ("exercises/02-none", "There is no exercise 'exercises/02-none'"),
+        ("nothing.ipynb", "There is no notebook nothing.ipynb."),
+        ("exercises", "exercises is a folder without exercises.ipynb"),
+    ],
+)
+def test_no_such_exercise_is_one_sentence(name: str, sentence: str, course: Course) -> None:
+    build(course.root)
+    code, out, err = check(course.root, name)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_no_process_is_left(told: dict[str, Told]) -> None:
+    assert told
+    orphans = [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        if process.info["ppid"] == 1 and "keeper.py" in " ".join(process.info["cmdline"] or [])
+    ]
+    assert not orphans
+    assert not psutil.Process().children(recursive=True)
