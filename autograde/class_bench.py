@@ -123,10 +123,8 @@ def _points(database: Path) -> dict[tuple[str, str], float]:
 
 
 def _row(name: str, cost: Cost, count: int) -> None:
-    click.echo(
-        f"{name:<26} {cost.wall:8.1f} {60 * count / cost.wall:10.1f} {cost.processor / count:10.2f} "
-        f"{cost.peak / 1024**2:10.0f}"
-    )
+    figures = (cost.wall, 60 * count / cost.wall, cost.processor / count, cost.peak / 1024**2)
+    click.echo("{:<26} {:8.1f} {:10.1f} {:10.2f} {:10.0f}".format(name, *figures))
 
 
 @click.command()

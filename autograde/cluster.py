@@ -74,7 +74,7 @@ def connect(address: str, *, sandbox: bool = True) -> Iterator[Executor]:
             "Grading on a cluster needs Dask: pip install 'vanishing-tasks[cluster]'."
         ) from None
 
-    class SameEnvironment(WorkerPlugin):  # type: ignore[misc]
+    class SameEnvironment(WorkerPlugin):
         """Send a worker away that would grade differently."""
 
         name = "same-environment"
@@ -88,7 +88,9 @@ def connect(address: str, *, sandbox: bool = True) -> Iterator[Executor]:
 
     wanted = describe_environment()
     try:
-        client = Client(address, timeout=_CONNECT_WITHIN, set_as_default=False)
+        client = Client(  # type: ignore[no-untyped-call]
+            address, timeout=_CONNECT_WITHIN, set_as_default=False
+        )
     except (OSError, TimeoutError, ValueError) as error:
         raise BrokenEnvironment(
             f"No Dask scheduler answers at {address} ({type(error).__name__}): start one with "
