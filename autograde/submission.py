@@ -225,7 +225,8 @@ def find_exercise(name: str) -> Path:
         if notebook.is_file():
             return notebook
         raise Misuse(
-            f"{name} is a folder without {notebook.name}; name one such as exercises/00-warm-up."
+            f"{Path(name)} is a folder without {notebook.name}; "
+            "name one such as exercises/00-warm-up."
         )
     root = project_root() / "exercises"
     known = sorted(folder.name for folder in root.glob("*/") if not folder.name.startswith("."))
