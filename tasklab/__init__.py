@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tasklab.brokers import PostgresServer, RedisServer, postgres_server, redis_server
     from tasklab.checks import CheckBroken, CheckFailed, check, hidden_check
     from tasklab.gates import DeadlinePassed, wait_until
     from tasklab.heartbeat import Heartbeat
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tasklab.serving import serve, serve_here
     from tasklab.timeline import Timeline
     from tasklab.verdicts import Outcome, Verdict
+    from tasklab.workers import WorkerProcess, arq, celery, rq
 
 __all__ = [
     "CheckBroken",
@@ -24,13 +26,21 @@ __all__ = [
     "Letter",
     "Mailroom",
     "Outcome",
+    "PostgresServer",
+    "RedisServer",
     "ServerDidNotStart",
     "ServerProcess",
     "Timeline",
     "Verdict",
+    "WorkerProcess",
+    "arq",
+    "celery",
     "check",
     "gunicorn",
     "hidden_check",
+    "postgres_server",
+    "redis_server",
+    "rq",
     "serve",
     "serve_here",
     "uvicorn",
@@ -47,13 +57,21 @@ _homes = {
     "Letter": "mailroom",
     "Mailroom": "mailroom",
     "Outcome": "verdicts",
+    "PostgresServer": "brokers",
+    "RedisServer": "brokers",
     "ServerDidNotStart": "processes",
     "ServerProcess": "processes",
     "Timeline": "timeline",
     "Verdict": "verdicts",
+    "WorkerProcess": "workers",
+    "arq": "workers",
+    "celery": "workers",
     "check": "checks",
     "gunicorn": "servers",
     "hidden_check": "checks",
+    "postgres_server": "brokers",
+    "redis_server": "brokers",
+    "rq": "workers",
     "serve": "serving",
     "serve_here": "serving",
     "uvicorn": "servers",

@@ -9,14 +9,14 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from tasklab.children import ServerDidNotStart, watch_starts
 from tasklab.client import AnswerTooLong
 from tasklab.gates import DeadlinePassed
 from tasklab.launcher import BenchBroken
-from tasklab.processes import ServerDidNotStart, watch_starts
 from tasklab.verdicts import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from tasklab.processes import ServerProcess
+    from tasklab.children import ChildProcess
 
 __all__ = ["CheckBroken", "CheckFailed", "check", "hidden_check", "record_verdicts"]
 
@@ -77,7 +77,7 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         self.slug = slug
         self.look = look
         self.after = after
-        self._servers: list[ServerProcess] = []
+        self._servers: list[ChildProcess] = []
         self._passed = ""
 
     def __enter__(self) -> Self:

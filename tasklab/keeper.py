@@ -53,6 +53,12 @@ def forbid(program: bytes) -> None:
         raise OSError(ctypes.get_errno(), "the kernel does not take the filter")
 
 
+def become_user(user: int) -> None:
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+
+
 class Job(NamedTuple):
     """What a forked child is to become."""
 
@@ -67,10 +73,6 @@ class Job(NamedTuple):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setsid()
-        # Should the keeper itself be killed, nobody is left to sweep.
-        prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != self.keeper:
-            os._exit(1)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         os.dup2(self.log, 1)
         os.dup2(self.log, 2)
@@ -84,6 +86,13 @@ class Job(NamedTuple):
         prctl(_DUMPABLE, 1)
         os.environ.clear()
         os.environ.update(self.request["environment"])
+        # Late, because another user may not be allowed to import from here.
+        if self.request.get("user") is not None and os.geteuid() == 0:
+            become_user(self.request["user"])
+        # Should the keeper itself be killed, nobody is left to sweep. A new user forgets this.
+        prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != self.keeper:
+            os._exit(1)
 
     def _limit(self) -> None:
         import resource
@@ -161,7 +170,10 @@ class Keeper:
         answer: dict[str, Any] = {"id": request["id"]}
         given: list[int] = []
         try:
-            if request["do"] == "start":
+            if request["do"] == "unpack":
+                unpack(handed[0], request["folder"])
+                answer["reply"] = True
+            elif request["do"] == "start":
                 job = Job(request, os.getpid(), handed[0], handed[1] if handed[1:] else None)
                 pid = os.fork()
                 if pid == 0:
@@ -232,7 +244,11 @@ class Keeper:
         if not self.guard and not self.home:
             import tempfile
 
-            self.home = tempfile.mkdtemp(prefix="newsletter-")
+            # Another user, whom a database asks for, cannot enter a TMPDIR of root's own.
+            is_root = os.geteuid() == 0
+            self.home = tempfile.mkdtemp(prefix="newsletter-", dir="/tmp" if is_root else None)
+            if is_root:
+                os.chmod(self.home, 0o711)
         if not self.running:
             self.clear()
         self.staged += 1
@@ -258,6 +274,18 @@ class Keeper:
                         os.unlink(path)
 
 
+def unpack(descriptor: int, folder: str) -> None:
+    """Unpack a tar file that was made here; as root its files keep their owner."""
+    import tarfile
+
+    with (
+        os.fdopen(descriptor, "rb", closefd=False) as file,
+        tarfile.open(fileobj=file, mode="r:") as archive,
+    ):
+        archive.extraction_filter = lambda member, _: member
+        archive.extractall(folder, numeric_owner=True)
+
+
 def kill_family(pid: int, *, spare: bool = False) -> None:
     """Kill a process and all its descendants; with `spare`, only those."""
     import psutil
@@ -281,10 +309,7 @@ def main() -> Job | None:
     # The folder of this file must not offer its modules to the processes started here.
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]
     if "--user" in options:
-        user = int(options[options.index("--user") + 1])
-        os.setgroups([])
-        os.setgid(user)
-        os.setuid(user)
+        become_user(int(options[options.index("--user") + 1]))
     if "--filter" in options:
         forbid(bytes.fromhex(options[options.index("--filter") + 1]))
     prctl(_DUMPABLE if guard else _SUBREAPER, 0 if guard else 1)

@@ -120,11 +120,19 @@ class Launcher:
         log: int,
         listening: int | None = None,
         environment: Mapping[str, str] | None = None,
+        user: int | None = None,
     ) -> Child:
-        """Run `python -m ARGUMENTS`; the listening socket becomes its descriptor 3."""
+        """Run `python -m ARGUMENTS`; the listening socket becomes its descriptor 3.
+
+        An absolute path as the first argument is a program to be run instead. As root, it runs as
+        `user`, if that is given.
+        """
+        is_program = arguments[0].startswith("/")
+        module = [sys.executable, "-m", *arguments] if not self.is_warm else arguments
         request = {
-            "arguments": list(arguments) if self.is_warm else [sys.executable, "-m", *arguments],
-            "warm": self.is_warm,
+            "arguments": list(arguments if is_program else module),
+            "warm": self.is_warm and not is_program,
+            "user": user,
             "folder": folder,
             "environment": {**self.environment(), **(environment or {})},
             **self.restrictions(),

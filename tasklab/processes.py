@@ -1,60 +1,26 @@
-"""Real servers as child processes, with their log, their workers and their exits."""
+"""Real servers as child processes, which listen for requests."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import psutil
-
+from tasklab.children import ChildProcess, ServerDidNotStart, watch_starts
 from tasklab.client import Client
-from tasklab.gates import DeadlinePassed, Patience, wait_until
-from tasklab.launcher import Child, Launcher, current_launcher
 from tasklab.listeners import Listener
-from tasklab.logs import Log
 
 if TYPE_CHECKING:
+    from tasklab.launcher import Launcher
     from tasklab.mailroom import Mailroom
 
 __all__ = ["ServerDidNotStart", "ServerProcess", "watch_starts"]
 
-_START_WITHIN = 30.0
-# With its imports behind it a server starts in a tenth of a second.
-_WARM_START_WITHIN = 10.0
-_STOP_WITHIN = 10.0
-_LINGERED_WITHIN = 1.0
 
-
-_started: ContextVar[list[ServerProcess] | None] = ContextVar("started", default=None)
-
-
-@contextlib.contextmanager
-def watch_starts(servers: list[ServerProcess]) -> Iterator[None]:
-    """Append every server that is started in this context to `servers`."""
-    token = _started.set(servers)
-    try:
-        yield
-    finally:
-        _started.reset(token)
-
-
-class ServerDidNotStart(Exception):
-    """The server ended, or accepted no connection, before it was ready; carries its last lines."""
-
-    def __init__(self, name: str, how: str, last_lines: str) -> None:
-        shown = f"\n{last_lines}" if last_lines else "\n(it wrote nothing)"
-        super().__init__(f"{name} {how}. Its last lines:{shown}")
-        self.how = how
-        self.last_lines = last_lines
-
-
-class ServerProcess(Client):
+class ServerProcess(ChildProcess, Client):
     """A server in a process of its own. Use it in a `with`, or call start() and stop()."""
+
+    _until_ready = "accepted no connection"
 
     def __init__(
         self,
@@ -65,219 +31,32 @@ class ServerProcess(Client):
         env: Mapping[str, str] | None = None,
         start_within: float | None = None,
     ) -> None:
-        self.name = name
-        self.log = Log()
+        super().__init__(name, arguments, env=env, start_within=start_within)
         self.mailroom = mailroom
-        self._arguments = tuple(arguments)
-        self._environment = dict(env or {})
-        self._start_within = start_within
-        self.remarks: list[str] = []
-        """What stood out when a start or a check failed, before the server was ended."""
-        self._launcher: Launcher | None = None
-        self._owns_launcher = False
-        self._folder: tuple[Launcher, str] | None = None
         self._listener: Listener | None = None
-        self._child: Child | None = None
 
-    # -- start ----------------------------------------------------------------------------------
-
-    def start(self) -> Self:
-        """Start and return once it accepts connections; raise ServerDidNotStart otherwise.
-
-        A server that was stopped starts again in the folder where it was.
-        """
-        try:
-            self._wait_ready(self._begin())
-        except BaseException:
-            self._remark()
-            self.stop(patience=0.0)
-            raise
-        return self
-
-    def run(self, within: float = _START_WITHIN) -> int:
-        """Let a command that serves nothing, such as `--print-config`, end; return its exit code.
-
-        What it wrote is in the log. Raises DeadlinePassed if it goes on.
-        """
-        try:
-            self._begin()
-            return self.wait(within)
-        finally:
-            self.stop(patience=0.0)
-
-    def _begin(self) -> Launcher:
-        self.stop()
-        self.log, self.remarks, self._child = Log(), [], None
-        watching = _started.get()
-        if watching is not None:
-            watching.append(self)
-        launcher = current_launcher()
-        self._owns_launcher = launcher is None
-        self._launcher = launcher = launcher or Launcher()
-        if refused := launcher.refused.get(self._sort()):
-            raise refused
-        if self._owns_launcher:
-            launcher.start()
-        launcher.wait_ready()
-        self._spawn(launcher)
-        return launcher
-
-    def _sort(self) -> tuple[str, ...]:
-        """What tells apart starts that may end differently."""
-        return (*self._arguments, *(f"{name}={value}" for name, value in self._environment.items()))
-
-    def _spawn(self, launcher: Launcher) -> None:
+    def _prepare(self, launcher: Launcher) -> int | None:
         self._listener = Listener(launcher.listen(), launcher.open_socket)
         self.url = self._listener.url
-        environment = dict(self._environment)
-        if self.mailroom is not None:
-            environment.setdefault("MAILROOM_URL", self.mailroom.url)
-        if self._folder is None or self._folder[0] is not launcher:
-            self._folder = launcher, launcher.start_folder()
-        read, write = os.pipe()
-        self.log.read_from(read)
-        try:
-            self._child = launcher.spawn(
-                self._arguments,
-                folder=self._folder[1],
-                log=write,
-                listening=self._listener.fileno(),
-                environment=environment,
-            )
-        finally:
-            os.close(write)
+        return self._listener.fileno()
 
-    def _wait_ready(self, launcher: Launcher) -> None:
-        within = self._start_within
-        if within is None:
-            within = _WARM_START_WITHIN if launcher.is_warm else _START_WITHIN
-        patience = Patience(within)
+    def _surroundings(self) -> dict[str, str]:
+        url = {} if self.mailroom is None else {"MAILROOM_URL": self.mailroom.url}
+        return {**url, **super()._surroundings()}
+
+    def _is_ready(self) -> bool:
         assert self._listener is not None
-        while not self._listener.has_accepted():
-            if self.exit_code is not None:
-                self.log.finish()
-                raise self._did_not_start(_told(self.exit_code), launcher)
-            if not patience.pause():
-                how = f"accepted no connection within {within:g} s"
-                error = self._did_not_start(how, launcher)
-                if launcher.keeps_nothing:
-                    launcher.refused[self._sort()] = error
-                raise error
+        return self._listener.has_accepted()
 
-    def _did_not_start(self, how: str, launcher: Launcher) -> ServerDidNotStart:
-        if excess := launcher.excess(self.exit_code):
-            how = f"{how}; {excess}"
-        return ServerDidNotStart(self.name, how, self.log.last_words())
+    def _release(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        self._close_http()
 
     def _open_socket(self) -> socket.socket:
         return self._launcher.open_socket() if self._launcher else socket.socket()
 
-    # -- evidence -------------------------------------------------------------------------------
-
-    @property
-    def pid(self) -> int:
-        """The process id of the server that was started: the master, where there are workers."""
-        assert self._child is not None, "start() comes first"
-        return self._child.pid
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while running; negative for the signal that ended it."""
-        return None if self._child is None else self._child.exit_code
-
-    @property
-    def workers(self) -> list[int]:
-        """The process ids of its children that live, oldest first."""
-        if self._child is None:
-            return []
-        found = []
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            for child in psutil.Process(self.pid).children():
-                with contextlib.suppress(psutil.Error):
-                    if child.status() != psutil.STATUS_ZOMBIE and not _is_tracker(child):
-                        found.append((child.create_time(), child.pid))
-        return [pid for _, pid in sorted(found)]
-
-    # -- end ------------------------------------------------------------------------------------
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the server that was started (not to its workers)."""
-        if self._child is not None:
-            self._child.send_signal(number)
-
-    def terminate(self) -> None:
-        """Send SIGTERM, as a deploy does, and return at once."""
-        self.send_signal(signal.SIGTERM)
-
-    def wait(self, within: float = _STOP_WITHIN) -> int:
-        """Return the exit code once it has ended; raise DeadlinePassed otherwise."""
-        wait_until(
-            lambda: self.exit_code is not None, within=within, what=f"the end of {self.name}"
-        )
-        if self._launcher is not None:
-            self.log.finish()
-        assert self.exit_code is not None
-        return self.exit_code
-
-    def stop(self, patience: float = _STOP_WITHIN) -> None:
-        """End it: SIGTERM, wait, SIGKILL to it and to everything that it started."""
-        launcher = self._launcher
-        if launcher is None:
-            return
-        try:
-            if self._child is not None:
-                if patience and self.exit_code is None:
-                    self._let_end(launcher, patience)
-                self._child.end()
-                self.log.finish()
-        finally:
-            self._launcher = None
-            if self._owns_launcher:
-                launcher.close()
-            if self._listener is not None:
-                self._listener.close()
-            self._close_http()
-
-    def _let_end(self, launcher: Launcher, patience: float) -> None:
-        self.terminate()
-        try:
-            self.wait(_LINGERED_WITHIN if launcher.lingered else patience)
-        except DeadlinePassed:
-            launcher.lingered = launcher.keeps_nothing
-
-    def _remark(self) -> None:
-        if self._launcher is None or self._child is None:
-            return
-        if self.exit_code is not None:
-            self.remarks.append(f"{self.name} had {_told(self.exit_code)}")
-        if excess := self._launcher.excess(self.exit_code):
-            self.remarks.append(f"{self.name}'s app: {excess}")
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End it as a deploy does, or at once after an exception: nothing more is to be learnt."""
-        if kind is not None:
-            self._remark()
-        self.stop(patience=_STOP_WITHIN if kind is None else 0.0)
-
     def __repr__(self) -> str:
-        if self._child is None:
-            return f"<{self.name}: not started>"
-        if self.exit_code is not None:
-            return f"<{self.name}: {_told(self.exit_code)}>"
-        return f"<{self.name} at {self.url}>"
-
-
-def _told(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    with contextlib.suppress(ValueError):
-        return f"ended by {signal.Signals(-exit_code).name}"
-    return f"ended by signal {-exit_code}"
-
-
-def _is_tracker(process: psutil.Process) -> bool:
-    """Whether it is multiprocessing's helper, which serves no requests."""
-    return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+        if self._child is not None and self.exit_code is None:
+            return f"<{self.name} at {self.url}>"
+        return super().__repr__()

@@ -330,7 +330,7 @@ def test_where_one_did_not_end_the_next_is_not_waited_for(
     """An answer that ignores SIGTERM must not cost a learner ten seconds for each check."""
     monkeypatch.setattr(warm, "lingered", False)
     monkeypatch.setattr(warm, "keeps_nothing", True)
-    monkeypatch.setattr("tasklab.processes._LINGERED_WITHIN", 0.1)
+    monkeypatch.setattr("tasklab.children._LINGERED_WITHIN", 0.1)
     monkeypatch.setattr(warm, "start_folder", lambda: str(Path.cwd()))
     with Mailroom() as mailroom:
         mailroom.hold()
