@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from autograde.errors import Misuse
-from autograde.syllabus import exercise_table, stale_readme, write_readme
+from autograde.syllabus import exercise_table, lesson_table, stale_readme, write_readme
+from tests.autograde.courses import Course, markdown, notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,3 +62,14 @@ def test_a_readme_without_a_place_for_the_table_is_refused(tmp_path: Path) -> No
 
     with pytest.raises(Misuse, match=r"README\.md has no"):
         stale_readme(tmp_path)
+
+
+def test_a_lesson_says_its_title_and_minutes(tmp_path: Path) -> None:
+    text = "# Why\n\nThis lesson takes 25\nto 45 minutes."
+    Course._write(tmp_path / "notebooks" / "01-why.ipynb", notebook(markdown(text)))
+    assert lesson_table(tmp_path).splitlines()[2:] == [
+        "| [01](notebooks/01-why.ipynb) | Why | 25 to 45 |"
+    ]
+    Course._write(tmp_path / "notebooks" / "02-what.ipynb", notebook(markdown("# What")))
+    with pytest.raises(Misuse, match=r"02-what\.ipynb needs a title"):
+        lesson_table(tmp_path)
