@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import os
+import re
 import signal
 import socket
 import sys
@@ -40,7 +41,19 @@ _WARM = (
     "uvicorn_worker",
 )
 # ... and what it loads if the answer names it.
-_WARM_IF_NAMED = ("httpx", "requests", "sqlite3", "concurrent.futures", "nest_asyncio")
+_WARM_IF_NAMED = {
+    **dict.fromkeys(["httpx", "requests", "sqlite3", "concurrent.futures", "nest_asyncio"], ()),
+    "celery": (
+        "celery.bin.celery",
+        "celery.apps.worker",
+        "celery.concurrency.prefork",
+        "celery.worker.consumer",
+        "kombu.transport.redis",
+    ),
+    "rq": ("rq.cli.cli",),
+    "arq": ("arq.cli", "arq.worker"),
+    "sqlalchemy": ("sqlalchemy.orm", "sqlalchemy.dialects.sqlite"),
+}
 _KEEPER_INSIDE = "/keeper.py"
 _HOME_INSIDE = "/newsletter"
 # How near to a limit counts as there: it is looked at from outside, while it moves.
@@ -86,12 +99,22 @@ class OwnMachine(Launcher):
 
     def __init__(self, files: Mapping[str, str], *, warm: bool = True) -> None:
         text = "\n".join(files.values())
-        named = [name for name in _WARM_IF_NAMED if name in text]
+        named = [
+            module
+            for name, more in _WARM_IF_NAMED.items()
+            if re.search(rf"\b{re.escape(name)}\b", text)
+            for module in (name, *more)
+        ]
         super().__init__(warm=(*_WARM, *named) if warm else ())
         self.files = dict(files)
 
     def start_folder(self) -> str:
         return str(self.control.request("stage", files=self.files))
+
+    def read_answer(self, name: str) -> str:
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return self.files[name]
 
 
 class Sandbox(OwnMachine):

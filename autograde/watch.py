@@ -37,9 +37,10 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
-        for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                children = [int(word) for word in path.read_text(encoding="ascii").split()]
+        # Any of them may end while it is looked at.
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                children = [int(word) for word in (task / "children").read_text().split()]
                 found += children
                 waiting += children
     return found

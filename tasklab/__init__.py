@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from tasklab.heartbeat import Heartbeat
     from tasklab.mailroom import Letter, Mailroom
     from tasklab.processes import ServerDidNotStart, ServerProcess
+    from tasklab.programs import Program, program
     from tasklab.servers import gunicorn, uvicorn
     from tasklab.serving import serve, serve_here
     from tasklab.timeline import Timeline
     from tasklab.verdicts import Outcome, Verdict
-    from tasklab.workers import WorkerProcess, arq, celery, rq
+    from tasklab.workers import WorkerProcess, arq, celery, rq, worker
 
 __all__ = [
     "CheckBroken",
@@ -27,6 +28,7 @@ __all__ = [
     "Mailroom",
     "Outcome",
     "PostgresServer",
+    "Program",
     "RedisServer",
     "ServerDidNotStart",
     "ServerProcess",
@@ -39,12 +41,14 @@ __all__ = [
     "gunicorn",
     "hidden_check",
     "postgres_server",
+    "program",
     "redis_server",
     "rq",
     "serve",
     "serve_here",
     "uvicorn",
     "wait_until",
+    "worker",
 ]
 
 # A learner's check must feel instant, and matplotlib or httpx alone take longer than a server
@@ -58,6 +62,7 @@ _homes = {
     "Mailroom": "mailroom",
     "Outcome": "verdicts",
     "PostgresServer": "brokers",
+    "Program": "programs",
     "RedisServer": "brokers",
     "ServerDidNotStart": "processes",
     "ServerProcess": "processes",
@@ -70,12 +75,14 @@ _homes = {
     "gunicorn": "servers",
     "hidden_check": "checks",
     "postgres_server": "brokers",
+    "program": "programs",
     "redis_server": "brokers",
     "rq": "workers",
     "serve": "serving",
     "serve_here": "serving",
     "uvicorn": "servers",
     "wait_until": "gates",
+    "worker": "workers",
 }
 
 

@@ -144,6 +144,10 @@ class Launcher:
         """The folder for one server: its files are there, and it may write there."""
         return self.folder or str(Path.cwd())
 
+    def read_answer(self, name: str) -> str:
+        """The text of one of the learner's files; raise FileNotFoundError if there is none."""
+        return (Path(self.folder or Path.cwd()) / name).read_text(encoding="utf-8")
+
     def restrictions(self) -> dict[str, Any]:
         """What a started process may use, as {"limits": {NAME: NUMBER}} with names of RLIMIT_*."""
         return {}

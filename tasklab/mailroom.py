@@ -62,6 +62,7 @@ class Mailroom:
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
         self._held = False
+        self._answers_first = 0
         self._status = 202
         self._delay = 0.0
         self._letterbox: Letterbox | None = None
@@ -70,8 +71,13 @@ class Mailroom:
 
     # -- controls -----------------------------------------------------------------------------
 
-    def hold(self) -> None:
-        """Keep letters in flight, those that wait and those to come, until release."""
+    def hold(self, *, after: int = 0) -> None:
+        """Keep letters in flight, those that wait and those to come, until release.
+
+        The first `after` letters to come are still answered.
+        """
+        with self._changed:
+            self._answers_first = len(self._letters) + after if after else 0
         self._turn(held=True)
 
     def release(self) -> None:
@@ -211,9 +217,10 @@ class Mailroom:
         """Return when the letter may be answered, or the letterbox is closed."""
         while self._letterbox is letterbox:
             left = letter.arrived + self._delay - time.monotonic()
-            if not self._held and left <= 0:
+            held = self._held and letter.number > self._answers_first
+            if not held and left <= 0:
                 return
-            self._changed.wait(None if self._held else left)
+            self._changed.wait(None if held else left)
 
 
 def _listen() -> socket.socket:

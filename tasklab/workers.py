@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import string
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +14,9 @@ if TYPE_CHECKING:
     from tasklab.brokers import RedisServer
     from tasklab.mailroom import Mailroom
 
-__all__ = ["WorkerProcess", "arq", "celery", "rq"]
+__all__ = ["WorkerProcess", "arq", "celery", "rq", "worker"]
+
+_MODULES = {"celery": "celery", "rq": "rq.cli", "arq": "arq"}
 
 
 class WorkerProcess(ChildProcess):
@@ -114,3 +119,29 @@ def arq(
         env=env,
         start_within=start_within,
     )
+
+
+def worker(
+    command: str,
+    *,
+    redis: RedisServer | None = None,
+    mailroom: Mailroom | None = None,
+    env: Mapping[str, str] | None = None,
+) -> WorkerProcess:
+    """Run the worker that a line of a Procfile names: celery, rq, arq, or python with a file.
+
+    Like a shell it fills in $REDIS_URL. It counts as ready as soon as it runs. Raises ValueError
+    for any other command.
+    """
+    known = {"REDIS_URL": redis.url} if redis is not None else {}
+    words = shlex.split(string.Template(command).safe_substitute(known))
+    match words:
+        case [name, *rest] if name in _MODULES:
+            arguments = [_MODULES[name], *rest]
+        case ["python" | "python3", "-m", module, *rest]:
+            arguments = [_MODULES.get(module, module), *rest]
+        case ["python" | "python3", file, *rest] if not file.startswith("-"):
+            arguments = [sys.executable, file, *rest]
+        case _:
+            raise ValueError(f"{command!r} does not begin with celery, rq, arq or python FILE")
+    return WorkerProcess(words[0], arguments, redis=redis, mailroom=mailroom, env=env)

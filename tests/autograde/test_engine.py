@@ -159,14 +159,16 @@ def test_a_set_up_that_fails_makes_what_follows_broken(places: Places) -> None:
     assert report.points == 2
 
 
-def test_cells_share_their_names_but_no_try_shares_them_with_the_next(
-    tmp_path: Path, places: Places
-) -> None:
-    counts = "seen = [*globals().get('seen', []), 1]\nassert seen == [1]"
-    report = grade(checks(one=f"{counts}\n{PASSES}", two=once(tmp_path / "f", RAISES)), {}, places)
-    assert verdicts(report) == {"one": "passed", "two": "passed"}
-    uses = checks(one=f"value = 7\n{PASSES}", two=f"assert value == 7\n{PASSES}")
-    assert grade(uses, {}, places).points == 4
+def test_cells_share_their_names(places: Places) -> None:
+    found = checks(one=f"value = 7\n{PASSES}", two=f"assert value == 7\n{PASSES}")
+    assert grade(found, {}, places).points == 4
+
+
+def test_a_second_try_starts_without_the_names_of_the_first(tmp_path: Path, places: Places) -> None:
+    stumbles = once(
+        tmp_path / "flag", f"value = 7\n{RAISES}", f"assert 'value' not in globals()\n{PASSES}"
+    )
+    assert verdicts(grade(checks(one=stumbles), {}, places)) == {"one": "passed"}
 
 
 # -- a second try ---------------------------------------------------------------------------------

@@ -166,3 +166,11 @@ def test_an_exercise_is_found_by_many_names(
     monkeypatch.chdir(path.parent)
     assert find_exercise(".") == path
     assert find_exercise(f"{NAME}.ipynb") == path
+
+
+def test_an_empty_name_is_told_as_the_folder_that_it_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Misuse, match=r"^\. is a folder without .*\.ipynb; name one such as "):
+        find_exercise("")

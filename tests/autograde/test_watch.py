@@ -106,3 +106,9 @@ def test_shared_memory_is_counted_once() -> None:
         assert child.stdin is not None
         child.stdin.close()
     wait_until(lambda: measure(pids, limit=0).memory == 0, what="the end of the family")
+
+
+def test_a_process_that_is_gone_has_no_descendants() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    assert descendants(child.pid) == []

@@ -106,6 +106,24 @@ def test_steady_text_is_the_same_in_each_run() -> None:
     assert first.steady == second.steady
 
 
+@pytest.mark.parametrize(
+    ("line", "steady"),
+    [
+        (
+            "[2026-11-23 10:00:00 +0000] [71] [INFO] Using worker: sync",
+            "[pid] [INFO] Using worker: sync",
+        ),
+        ("[CRITICAL] WORKER TIMEOUT (pid:71)", "[CRITICAL] WORKER TIMEOUT (pid)"),
+        ("INFO:     Started server process [71]", "INFO:     Started server process [pid]"),
+        ("Uvicorn running on http://127.0.0.1:4711", "Uvicorn running on http://127.0.0.1:port"),
+        ("socket bound to ('127.0.0.1', 4711)", "socket bound to ('127.0.0.1', port)"),
+        ("issue 7 of 2026 went to 3 subscribers", "issue 7 of 2026 went to 3 subscribers"),
+    ],
+)
+def test_steady_text_leaves_out_what_differs_each_run(line: str, steady: str) -> None:
+    assert written(f"before\n{line}\nafter".encode()).steady == f"before\n{steady}\nafter"
+
+
 def test_last_words_are_the_end_of_the_traceback() -> None:
     """The master of gunicorn says much about its other workers after the line that matters."""
     log = written(

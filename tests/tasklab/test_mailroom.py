@@ -55,6 +55,19 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def test_the_first_letters_may_be_answered_while_the_others_are_held(mailroom: Mailroom) -> None:
+    Post(mailroom).join(10)
+    mailroom.hold(after=1)
+    Post(mailroom).join(10)
+    held = Post(mailroom)
+    mailroom.wait_for(in_flight=1)
+    assert [letter.status for letter in mailroom.letters] == [202, 202, None]
+    mailroom.hold()
+    mailroom.release()
+    held.join(10)
+    assert len(mailroom.delivered) == 3
+
+
 def test_a_letter_is_recorded_and_accepted(mailroom: Mailroom) -> None:
     before = time.monotonic()
     answer = requests.post(f"{mailroom.url}/letters", json=LETTER, timeout=10)

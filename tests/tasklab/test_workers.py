@@ -16,7 +16,7 @@ from tasklab.children import ChildProcess, ServerDidNotStart
 from tasklab.launcher import use_launcher
 from tasklab.mailroom import Mailroom
 from tasklab.servers import uvicorn
-from tasklab.workers import WorkerProcess, arq, celery, rq
+from tasklab.workers import WorkerProcess, arq, celery, rq, worker
 from tests.tasklab.conftest import is_alive
 
 APP = """
@@ -133,3 +133,31 @@ def test_workers_and_their_redis_run_behind_a_wall() -> None:
             enqueue(name, inside)
             with start(redis=inside, mailroom=mailroom):
                 mailroom.wait_for(delivered=number)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("celery", "celery --app newsletter:queue worker --concurrency 1"),
+        ("rq", "rq worker --url ${REDIS_URL}"),
+        ("arq", "python -m arq newsletter.WorkerSettings"),
+    ],
+)
+def test_a_line_of_a_procfile_is_run(name: str, command: str, redis: RedisServer) -> None:
+    with Mailroom() as mailroom:
+        enqueue(name, redis)
+        with worker(command, redis=redis, mailroom=mailroom):
+            mailroom.wait_for(delivered=1, within=30)
+
+
+def test_a_file_of_python_is_run_too(redis: RedisServer) -> None:
+    Path("consume.py").write_text("import sys; print(sys.argv[1])")
+    with worker("python consume.py letters") as running:
+        assert running.wait() == 0
+    assert running.log.lines == ["letters"]
+
+
+@pytest.mark.parametrize("command", ["", "python", "python -c pass", "sh -c 'celery worker'"])
+def test_no_other_command_is(command: str) -> None:
+    with pytest.raises(ValueError, match="does not begin with celery, rq, arq or python FILE"):
+        worker(command)
