@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -38,10 +39,10 @@ time.sleep(3600)
 """,
         "more than 256 MiB of memory",
     ),
-    "one that never rests": ("while True:\n    pass\n", "more than 5 s of processor time"),
+    "one that never rests": ("while True:\n    pass\n", "more than 1 s of processor time"),
     "many that never rest": (
         "import os\nfor _ in range(3):\n    os.fork()\nwhile True:\n    pass\n",
-        "more than 5 s of processor time",
+        "more than 1 s of processor time",
     ),
 }
 
@@ -55,8 +56,14 @@ def run(text: str, limits: Limits = LIMITS) -> Report:
 def reports() -> dict[str, Report]:
     """All attacks at once, with an honest neighbour among them."""
     texts = {name: text for name, (text, _) in ATTACKS.items()} | {"honest": SOLUTION}
+
+    def run_one(name: str) -> Report:
+        # On a busy machine even an endless loop comes to few seconds of its own in ten.
+        seconds = 1 if "never rest" in name else LIMITS.processor_time
+        return run(texts[name], replace(LIMITS, processor_time=seconds))
+
     with ThreadPoolExecutor(len(texts)) as executor:
-        return dict(zip(texts, executor.map(run, texts.values()), strict=True))
+        return dict(zip(texts, executor.map(run_one, texts), strict=True))
 
 
 @pytest.mark.parametrize("name", ATTACKS)
