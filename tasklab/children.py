@@ -24,7 +24,6 @@ _STOP_WITHIN = 10.0
 _LINGERED_WITHIN = 1.0
 _ENDING_WITHIN = 1.0
 
-
 _started: ContextVar[list[ChildProcess] | None] = ContextVar("started", default=None)
 
 

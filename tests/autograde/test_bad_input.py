@@ -1,4 +1,7 @@
-"""What a learner may hand to `autograde check`: one sentence, an exit code, nothing lost."""
+"""What a learner may hand to `autograde check`: one sentence, an exit code, nothing lost.
+
+Answers that misbehave and checks that were tampered with are in test_bad_answers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from autograde.exercises import build
@@ -47,11 +49,6 @@ def mend(content: dict[str, Any]) -> None:
     assert FIX in cell["source"]
 
 
-def write(text: str) -> Change:
-    """The answer is this text."""
-    return lambda content: answer_cell(content).update(source=f"%%writefile newsletter.py\n{text}")
-
-
 def first_line(line: str) -> Change:
     """The answer is right, but its first line is this one."""
 
@@ -64,34 +61,10 @@ def first_line(line: str) -> Change:
     return change
 
 
-def with_check(change: Change) -> Change:
-    """The answer is right, but something was done to its first check."""
-
-    def both(content: dict[str, Any]) -> None:
-        mend(content)
-        change(content)
-
-    return both
-
-
-def health(content: dict[str, Any]) -> dict[str, Any]:
-    return find(content, "health-answers")
-
-
-def tag(content: dict[str, Any]) -> None:
-    for cell in content["cells"]:
-        cell["metadata"]["tags"] = ["skip-execution"]
-
-
-def retype(content: dict[str, Any]) -> None:
-    cell = health(content)
-    cell["cell_type"] = "markdown"
-    del cell["outputs"], cell["execution_count"]
-
-
-def copy_cell(content: dict[str, Any]) -> None:
-    cell = health(content)
-    content["cells"].append({**cell, "id": "a-copy"})
+def delete_check(content: dict[str, Any]) -> None:
+    """The answer is right, but a check is gone."""
+    mend(content)
+    content["cells"].remove(find(content, "health-answers"))
 
 
 # name: what was done, exit code, and what must be told.
@@ -107,41 +80,10 @@ CASES: dict[str, tuple[Change, int, str]] = {
     "the-writefile-line-leads-elsewhere": (
         first_line("%%writefile ../../solutions/newsletter.py\n"), 0, "is missing or changed",
     ),
-    "syntax-error": (write("def f(:\n"), 1, "SyntaxError: invalid syntax"),
-    "never-starts": (
-        write("import time\ntime.sleep(3600)\n"), 1, "accepted no connection within",
-    ),
-    "never-stops": (
-        write("import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nimport time\n"
-              "while True:\n    time.sleep(1)\n"), 1, "accepted no connection within",
-    ),
-    "exits-at-import": (write("raise SystemExit(7)\n"), 1, "ended with exit code 7"),
-    "prints-50-mb": (
-        write("for _ in range(50):\n    print('x' * (1 << 20))\nraise SystemExit(1)\n"),
-        1, "ended with exit code 1",
-    ),
-    "forks-without-end": (
-        write("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n"
-              "        pass\n"), 1, "more than",
-    ),
-    "deletes-its-folder": (
-        write("import os, shutil\nshutil.rmtree(os.getcwd())\nraise SystemExit('gone')\n"),
-        1, "gone",
-    ),
     "check-deleted": (
-        with_check(lambda c: c["cells"].remove(health(c))), 0,
+        delete_check, 0,
         "The check health-answers is missing; the original was run.",
     ),
-    "check-copied": (
-        with_check(copy_cell), 0,
-        "The check health-answers is there 2 times; the original was run.",
-    ),
-    "check-edited": (
-        with_check(lambda c: health(c).update(source="pass")), 0,
-        "The check health-answers was changed; the original was run.",
-    ),
-    "check-tagged": (with_check(tag), 0, "The check health-answers was changed"),
-    "check-turned-to-markdown": (with_check(retype), 0, "The check health-answers was changed"),
     "answer-deleted": (
         lambda c: c["cells"].remove(answer_cell(c)), 1,
         "The cell that writes newsletter.py is missing",
@@ -234,15 +176,3 @@ def test_no_such_exercise_is_one_sentence(name: str, sentence: str, course: Cour
     assert (code, out) == (2, "")
     assert sentence in err
     assert err.count("\n") == 1
-
-
-def test_no_process_is_left(told: dict[str, Told]) -> None:
-    assert told
-    orphans = [
-        process.info["cmdline"]
-        for process in psutil.process_iter(["cmdline", "ppid"])
-        if process.info["ppid"] == 1 and "keeper.py" in " ".join(process.info["cmdline"] or [])
-    ]
-    assert not orphans
-    mine = psutil.Process().children(recursive=True)
-    assert not [child for child in mine if "autograde" in child.cmdline()]

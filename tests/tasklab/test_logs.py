@@ -115,6 +115,10 @@ def test_steady_text_is_the_same_in_each_run() -> None:
         ),
         ("[CRITICAL] WORKER TIMEOUT (pid:71)", "[CRITICAL] WORKER TIMEOUT (pid)"),
         ("INFO:     Started server process [71]", "INFO:     Started server process [pid]"),
+        (
+            "[71] [INFO] Listening at: http://127.0.0.1:4711 (71)",
+            "[pid] [INFO] Listening at: http://127.0.0.1:port (pid)",
+        ),
         ("Uvicorn running on http://127.0.0.1:4711", "Uvicorn running on http://127.0.0.1:port"),
         ("socket bound to ('127.0.0.1', 4711)", "socket bound to ('127.0.0.1', port)"),
         ("issue 7 of 2026 went to 3 subscribers", "issue 7 of 2026 went to 3 subscribers"),
