@@ -64,6 +64,7 @@ class Mailroom:
         self._held = False
         self._answers_first = 0
         self._status = 202
+        self._status_to: dict[str, int] = {}
         self._delay = 0.0
         self._letterbox: Letterbox | None = None
         self._senders: dict[int, socket.socket] = {}
@@ -84,13 +85,19 @@ class Mailroom:
         """Answer the letters in flight and hold no more."""
         self._turn(held=False)
 
-    def refuse(self, status: int = 503) -> None:
-        """Answer every letter with an error."""
-        self._turn(status=status)
+    def refuse(self, status: int = 503, *, to: str | None = None) -> None:
+        """Answer every letter with an error, or every letter to one subscriber.
 
-    def drop(self) -> None:
-        """Hang up on every letter without an answer."""
-        self._turn(status=0)
+        Letters to that subscriber are refused at once, also while the others are held or delayed.
+        """
+        if to is None:
+            self._turn(status=status)
+        else:
+            self._single_out(to, status)
+
+    def drop(self, *, to: str | None = None) -> None:
+        """Hang up without an answer on every letter, or as in refuse() on those to one."""
+        self.refuse(0, to=to)
 
     def delay(self, seconds: float) -> None:
         """Answer every letter that many seconds after it came."""
@@ -98,6 +105,8 @@ class Mailroom:
 
     def accept(self) -> None:
         """Answer every letter with 202 at once, as a new mailroom does."""
+        with self._changed:
+            self._status_to.clear()
         self._turn(held=False, status=202, delay=0.0)
 
     def _turn(
@@ -107,6 +116,11 @@ class Mailroom:
             self._held = self._held if held is None else held
             self._status = self._status if status is None else status
             self._delay = self._delay if delay is None else delay
+            self._changed.notify_all()
+
+    def _single_out(self, to: str, status: int) -> None:
+        with self._changed:
+            self._status_to[to] = status
             self._changed.notify_all()
 
     # -- evidence -----------------------------------------------------------------------------
@@ -206,7 +220,11 @@ class Mailroom:
                 self._keep(letter, letterbox)
                 if self._letterbox is not letterbox or letterbox is None:
                     return 0
-                status = _HUNG_UP if has_hung_up(sender) else self._status
+                status = (
+                    _HUNG_UP
+                    if has_hung_up(sender)
+                    else self._status_to.get(letter.to, self._status)
+                )
             finally:
                 del self._senders[letter.number]
             self._letters[letter.number] = replace(letter, answered=time.monotonic(), status=status)
@@ -218,7 +236,7 @@ class Mailroom:
         while self._letterbox is letterbox:
             left = letter.arrived + self._delay - time.monotonic()
             held = self._held and letter.number > self._answers_first
-            if not held and left <= 0:
+            if letter.to in self._status_to or (not held and left <= 0):
                 return
             self._changed.wait(None if held else left)
 

@@ -211,6 +211,26 @@ def test_a_flood_ends_before_it_fills_the_memory(
     assert big.status == 507
 
 
+def test_one_subscriber_is_refused_at_once_while_the_others_are_held(mailroom: Mailroom) -> None:
+    mailroom.hold()
+    early = Post(mailroom, to="alan@example.org")
+    mailroom.wait_for(in_flight=1)
+    mailroom.refuse(410, to="alan@example.org")
+    mailroom.drop(to="grace@example.org")
+    other, late = Post(mailroom), Post(mailroom, to="alan@example.org")
+    dropped = Post(mailroom, to="grace@example.org")
+    for post in (early, late, dropped):
+        post.join(10)
+    assert (early.status, late.status) == (410, 410)
+    assert isinstance(dropped.error, requests.ConnectionError)
+    mailroom.wait_for(in_flight=1)
+    mailroom.accept()
+    again = Post(mailroom, to="alan@example.org")
+    for post in (other, again):
+        post.join(10)
+    assert (other.status, again.status) == (202, 202)
+
+
 def test_wait_for_says_what_did_not_come(mailroom: Mailroom) -> None:
     with pytest.raises(DeadlinePassed, match=r"1 letter in flight and 3 letters delivered"):
         mailroom.wait_for(in_flight=1, delivered=3, within=0.05)
