@@ -1,0 +1,77 @@
+# passes: an exception of the app's own brings the list to its handler
+"""The newsletter: every issue that is handed in is answered, and answered for by letter."""
+
+import os
+from typing import Annotated
+
+import requests
+from fastapi import BackgroundTasks, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+SUBSCRIBERS = ("ada@example.org", "alan@example.org", "grace@example.org")
+EDITOR = "editor@example.org"
+ARCHIVE = "archive@example.org"
+
+app = FastAPI(title="Newsletter")
+published: set[int] = set()
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+def write(to: str, subject: str, number: int | None = None) -> None:
+    response = requests.post(
+        f"{MAILROOM_URL}/letters",
+        json={"to": to, "subject": subject, "issue": number},
+        timeout=60,
+    )
+    response.raise_for_status()
+
+
+class Rejected(Exception):
+    def __init__(self, issue: Issue, tasks: BackgroundTasks) -> None:
+        super().__init__(f"issue {issue.number} is out already")
+        self.issue = issue
+        self.tasks = tasks
+
+
+@app.exception_handler(Rejected)
+async def reject(request: Request, error: Rejected) -> JSONResponse:
+    number = error.issue.number
+    error.tasks.add_task(write, EDITOR, f"Issue {number} was rejected", number)
+    return JSONResponse({"detail": str(error)}, status_code=409, background=error.tasks)
+
+
+async def archived(issue: Issue, tasks: BackgroundTasks) -> Issue:
+    """Send the archive a copy of the issue that is handed in."""
+    tasks.add_task(write, ARCHIVE, issue.subject, issue.number)
+    return issue
+
+
+@app.exception_handler(RequestValidationError)
+async def turn_down(request: Request, error: RequestValidationError) -> JSONResponse:
+    tasks = BackgroundTasks()
+    tasks.add_task(write, EDITOR, "Unreadable issue")
+    return JSONResponse({"detail": "this is no issue"}, status_code=422, background=tasks)
+
+
+@app.post("/issues")
+async def publish(
+    issue: Annotated[Issue, Depends(archived)], tasks: BackgroundTasks
+) -> JSONResponse:
+    if issue.number in published:
+        raise Rejected(issue, tasks)
+    published.add(issue.number)
+    for subscriber in SUBSCRIBERS:
+        tasks.add_task(write, subscriber, issue.subject, issue.number)
+    return JSONResponse({"accepted": issue.number}, status_code=202)
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
