@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+
+def pytest_configure() -> None:
+    # A shell that runs this in the background lets it ignore Ctrl-C, and all that it starts too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def missed_browser_tests(config: pytest.Config) -> list[str]:
