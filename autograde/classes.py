@@ -65,6 +65,10 @@ class ClassGrading:
     def classroom(self) -> Path:
         return self.settings.root / "classroom"
 
+    @property
+    def _journal_path(self) -> Path:
+        return self.classroom / "grading" / "journal.jsonl"
+
     def run(
         self,
         *,
@@ -73,7 +77,7 @@ class ClassGrading:
     ) -> list[Graded]:
         """Grade what is not graded yet; return all of it, in order of names."""
         with contextlib.ExitStack() as stack:
-            journal = stack.enter_context(Journal(self.classroom / "grading" / "journal.jsonl"))
+            journal = stack.enter_context(Journal(self._journal_path))
             if executor is None:
                 executor = ThreadPoolExecutor(self.settings.jobs, thread_name_prefix="grade")
                 stack.callback(executor.shutdown, wait=True, cancel_futures=True)
@@ -125,6 +129,17 @@ class ClassGrading:
             self.settings.limits,
             self.settings.sandbox,
         )
+
+    def count_kept(self) -> int:
+        """Count the submissions whose grades are written down, whoever was interrupted when."""
+        journal = Journal(self._journal_path)
+        journal.load()
+        kept = 0
+        for submission in self.submissions:
+            with contextlib.suppress(Misuse):
+                task = self._task(submission, submission.read())
+                kept += journal.find(task.student, task.slug, task.fingerprint) is not None
+        return kept
 
     def write_tables(self, graded: list[Graded], folder: Path) -> list[Path]:
         """Write the grades as CSV, JSON, JUnit XML, and a Gradescope file each."""

@@ -61,9 +61,10 @@ def grade_class(
         try:
             graded = grading.run(executor=executor, on_done=show)
         except KeyboardInterrupt:
-            done = sum(grading.outcomes.values())
+            # Not those that were shown: a grade may be kept and not shown yet.
+            kept = grading.count_kept()
             click.echo(
-                f"\nStopped: {done} of {total} are graded and kept; the same command goes on.",
+                f"\nStopped: {kept} of {total} are graded and kept; the same command goes on.",
                 err=True,
             )
             return 130

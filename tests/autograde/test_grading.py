@@ -13,8 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from nbgrader.api import Gradebook
 
+from autograde.__main__ import main
+from autograde.journal import Journal
 from tasklab.gates import wait_until
 from tests.autograde.courses import FIX, NAME, Course, exercise, find
 
@@ -150,6 +153,23 @@ def test_an_interrupted_grading_goes_on_where_it_stopped(teacher: Teacher, numbe
     assert teacher.scores() == {"ada": 5, "bo": 5}
     graded = [line["student"] for line in teacher.journal() if "report" in line]
     assert sorted(graded) == ["ada", "bo"]
+
+
+def test_a_grade_is_counted_from_the_moment_it_is_kept(
+    teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_graded = Journal.note_graded
+
+    def interrupt(*arguments: Any) -> None:
+        note_graded(*arguments)
+        raise KeyboardInterrupt
+
+    teacher.hand_in("ada")
+    monkeypatch.chdir(teacher.course.root)
+    monkeypatch.setattr(Journal, "note_graded", interrupt)
+    told = CliRunner().invoke(main, ["grade", "--no-gradebook"])
+    assert told.exit_code == 130, told.output
+    assert "Stopped: 1 of 1 are graded and kept" in told.output
 
 
 def test_a_locked_gradebook_loses_nothing(teacher: Teacher) -> None:
