@@ -12,7 +12,14 @@ from typing import Any, cast
 import psutil
 import pytest
 
-from autograde.lessons import LESSONS, LessonRun, copy_lessons, lesson_executor, run_apart
+from autograde.lessons import (
+    LESSONS,
+    LessonRun,
+    copy_lessons,
+    lesson_executor,
+    run_apart,
+    run_lesson,
+)
 from autograde.notebooks import read_notebook, source_of
 from tasklab.gates import wait_until
 
@@ -112,6 +119,23 @@ def test_a_clean_run_shows_what_is_committed(
         if ran["cell_type"] == "code":
             assert words_of(ran) == words_of(committed), source_of(committed)
     assert run.processor_time <= CPU_SECONDS, "a learner waits for this"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_borrowed_things_shows_the_same_on_postgres(tmp_path: Path) -> None:
+    copy_lessons(tmp_path)
+    path = tmp_path / "08-borrowed-things.ipynb"
+    choice = 'DATABASE = \\"SQLite\\"'
+    text = path.read_text(encoding="utf-8")
+    assert choice in text
+    path.write_text(text.replace(choice, 'DATABASE = \\"PostgreSQL\\"'), encoding="utf-8")
+    notebook = run_lesson(path, {"TMPDIR": str(tmp_path)})
+
+    committed = read_notebook(LESSONS / path.name)["cells"]
+    for ran, cell in zip(notebook.cells, committed, strict=True):
+        if ran["cell_type"] == "code":
+            assert words_of(ran) == words_of(cell), source_of(cell)
 
 
 @each_lesson
