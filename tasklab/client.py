@@ -125,6 +125,10 @@ class Client:
     def post(self, path: str, *, within: float = 10.0, **options: Any) -> httpx.Response:
         return self.request("POST", path, within=within, **options)
 
+    def hang_up(self) -> None:
+        """Leave: cut every connection, also those on which an answer is still awaited."""
+        self._close_http()
+
     def _close_http(self) -> None:
         """Close the client; a request that still waits ends without an answer."""
         if self._http is None or self._connections is None:

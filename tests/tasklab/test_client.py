@@ -72,6 +72,15 @@ def test_a_request_in_flight_ends_with_the_server(server: ServerProcess) -> None
         server.get("/health")
 
 
+def test_a_client_can_leave_and_come_back(server: ServerProcess) -> None:
+    stuck = server.ask("GET", "/forever")
+    assert not stuck.wait(within=0.05)
+    server.hang_up()
+    assert not stuck.wait(within=30)
+    assert isinstance(stuck.error, httpx.TransportError)
+    assert server.get("/health", within=30).status_code == 200
+
+
 def test_an_endless_answer_is_not_read_to_its_end(server: ServerProcess) -> None:
     with pytest.raises(AnswerTooLong, match="more than 1048576 bytes"):
         server.get("/long")
