@@ -43,6 +43,8 @@ _WARM = (
 # ... and what it loads if the answer names it.
 _WARM_IF_NAMED = {
     **dict.fromkeys(["httpx", "requests", "sqlite3", "concurrent.futures", "nest_asyncio"], ()),
+    "pytest": ("_pytest.junitxml", "_pytest.unittest", "anyio.pytest_plugin", "pdb"),
+    "fastapi.testclient": (),
     "celery": (
         "celery.bin.celery",
         "celery.apps.worker",
@@ -50,6 +52,7 @@ _WARM_IF_NAMED = {
         "celery.worker.consumer",
         "kombu.transport.redis",
     ),
+    "redis": ("redis.asyncio",),
     "rq": ("rq.cli.cli",),
     "arq": ("arq.cli", "arq.worker"),
     "sqlalchemy": ("sqlalchemy.orm", "sqlalchemy.dialects.sqlite"),
