@@ -49,10 +49,13 @@ async def send_digests(redis: Redis, client: httpx.AsyncClient) -> None:
     """Send the digest of the night in which the app starts, and of each that comes."""
     sent = 0
     while True:
-        night = int(await redis.get("night") or 0)
-        if night > sent:
-            if await send_digest(redis, client, night):
-                sent = night
+        try:
+            night = int(await redis.get("night") or 0)
+            if night > sent:
+                if await send_digest(redis, client, night):
+                    sent = night
+        except Exception:
+            log.exception("a look at the calendar failed; the next one follows")
         await asyncio.sleep(LOOK_EVERY)
 
 

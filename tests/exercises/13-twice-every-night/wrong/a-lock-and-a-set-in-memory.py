@@ -32,7 +32,7 @@ async def send(client: httpx.AsyncClient, night: int, subscriber: str) -> None:
         log.error("the digest of night %s did not reach %s: %s", night, subscriber, error)
 
 
-async def send_digest(redis: Redis, client: httpx.AsyncClient, night: int) -> None:
+async def send_digest(client: httpx.AsyncClient, night: int) -> None:
     async with sending:
         if night in nights:
             return
@@ -45,10 +45,13 @@ async def send_digests(redis: Redis, client: httpx.AsyncClient) -> None:
     """Send the digest of the night in which the app starts, and of each that comes."""
     sent = 0
     while True:
-        night = int(await redis.get("night") or 0)
-        if night > sent:
-            await send_digest(redis, client, night)
-            sent = night
+        try:
+            night = int(await redis.get("night") or 0)
+            if night > sent:
+                await send_digest(client, night)
+                sent = night
+        except Exception:
+            log.exception("a look at the calendar failed; the next one follows")
         await asyncio.sleep(LOOK_EVERY)
 
 
