@@ -1,4 +1,4 @@
-# fails: deploy-does-not-wait
+# fails: nothing-is-left-behind
 # What hangs on the answer is kept by the server.
 """The newsletter: who signs up and confirms gets a letter of welcome."""
 

@@ -1,4 +1,4 @@
-# fails: deploy-does-not-wait
+# fails: nothing-is-left-behind
 # A task group keeps its tasks and waits for them.
 """The newsletter: who signs up and confirms gets a letter of welcome."""
 
