@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tasklab.mailroom import Letter, Mailroom
     from tasklab.processes import ServerDidNotStart, ServerProcess
     from tasklab.programs import Program, program
+    from tasklab.releases import NotInstalled, environment_with
     from tasklab.servers import gunicorn, uvicorn
     from tasklab.serving import serve, serve_here
     from tasklab.timeline import Timeline
@@ -26,6 +27,7 @@ __all__ = [
     "Heartbeat",
     "Letter",
     "Mailroom",
+    "NotInstalled",
     "Outcome",
     "PostgresServer",
     "Program",
@@ -38,6 +40,7 @@ __all__ = [
     "arq",
     "celery",
     "check",
+    "environment_with",
     "gunicorn",
     "hidden_check",
     "postgres_server",
@@ -60,6 +63,7 @@ _homes = {
     "Heartbeat": "heartbeat",
     "Letter": "mailroom",
     "Mailroom": "mailroom",
+    "NotInstalled": "releases",
     "Outcome": "verdicts",
     "PostgresServer": "brokers",
     "Program": "programs",
@@ -72,6 +76,7 @@ _homes = {
     "arq": "workers",
     "celery": "workers",
     "check": "checks",
+    "environment_with": "releases",
     "gunicorn": "servers",
     "hidden_check": "checks",
     "postgres_server": "brokers",

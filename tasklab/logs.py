@@ -23,7 +23,7 @@ _DIFFERS_EACH_RUN = (
     (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:port"),
     (re.compile(r"'127\.0\.0\.1', \d+"), "'127.0.0.1', port"),
     (re.compile(r"\[\d+\]"), "[pid]"),
-    (re.compile(r"\bpid: ?\d+"), "pid"),
+    (re.compile(r"\bpid:? ?\d+"), "pid"),
     (re.compile(r"(Listening at: \S+) \(\d+\)"), r"\1 (pid)"),
 )
 _EXCEPTION = re.compile(r"^[\w.]*(Error|Exception|Warning|Exit|Interrupt)\b(: |$)")

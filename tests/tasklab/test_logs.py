@@ -114,6 +114,7 @@ def test_steady_text_is_the_same_in_each_run() -> None:
             "[pid] [INFO] Using worker: sync",
         ),
         ("[CRITICAL] WORKER TIMEOUT (pid:71)", "[CRITICAL] WORKER TIMEOUT (pid)"),
+        ("Worker with pid 71 was terminated due to", "Worker with pid was terminated due to"),
         ("INFO:     Started server process [71]", "INFO:     Started server process [pid]"),
         (
             "[71] [INFO] Listening at: http://127.0.0.1:4711 (71)",
