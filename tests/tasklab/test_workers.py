@@ -98,7 +98,8 @@ def test_a_worker_does_the_job_and_leaves_nothing(name: str, redis: RedisServer)
             processes = family(worker)
             assert repr(worker) == f"<{name}: running>"
     assert not [process for process in processes if is_alive(process)]
-    assert worker.exit_code == 0
+    # Arq ends with 1 if the signal comes while it still writes down that the job is done.
+    assert worker.exit_code == 0 or "1 ongoing to cancel" in worker.log
 
 
 @each_worker
