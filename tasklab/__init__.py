@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tasklab.brokers import PostgresServer, RedisServer, postgres_server, redis_server
     from tasklab.checks import CheckBroken, CheckFailed, check, hidden_check
     from tasklab.gates import DeadlinePassed, wait_until
+    from tasklab.grids import Grid
     from tasklab.heartbeat import Heartbeat
     from tasklab.mailroom import Letter, Mailroom
     from tasklab.processes import ServerDidNotStart, ServerProcess
@@ -24,6 +25,7 @@ __all__ = [
     "CheckBroken",
     "CheckFailed",
     "DeadlinePassed",
+    "Grid",
     "Heartbeat",
     "Letter",
     "Mailroom",
@@ -60,6 +62,7 @@ _homes = {
     "CheckBroken": "checks",
     "CheckFailed": "checks",
     "DeadlinePassed": "gates",
+    "Grid": "grids",
     "Heartbeat": "heartbeat",
     "Letter": "mailroom",
     "Mailroom": "mailroom",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tasklab.scenes import Scene
 
-__all__ = ["BAR_LOOKS", "DOT_LOOKS", "draw_png", "draw_svg", "measure_png"]
+__all__ = ["BAR_LOOKS", "DOT_LOOKS", "draw_png", "draw_svg", "measure_png", "plain_settings"]
 
 PAPER = "#ffffff"
 BAND = "#fbe6da"
@@ -76,7 +76,7 @@ def draw_png(scene: Scene, title: str) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    with _plain_settings():
+    with plain_settings():
         draw(scene, title).savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     small = io.BytesIO()
     Image.open(buffer).convert("RGB").quantize(palette=_palette(), dither=Image.Dither.NONE).save(
@@ -114,14 +114,14 @@ def _palette() -> Image.Image:
 
 def draw_svg(scene: Scene, title: str, alt_text: str) -> bytes:
     buffer = io.StringIO()
-    with _plain_settings():
+    with plain_settings():
         draw(scene, title).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     named = f'<svg role="img" aria-label="{html.escape(alt_text)}" '
     return buffer.getvalue().replace("<svg ", named, 1).encode()
 
 
 @contextmanager
-def _plain_settings() -> Iterator[None]:
+def plain_settings() -> Iterator[None]:
     """Whatever style the notebook has chosen, the same event looks the same in every lesson.
 
     Without hinting a text is as wide as it was measured, at any resolution.

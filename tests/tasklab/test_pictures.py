@@ -20,12 +20,12 @@ from tasklab.pictures import (
     DOT_LOOKS,
     DPI,
     PAPER,
-    _plain_settings,
     draw,
     draw_png,
     draw_svg,
     measure,
     measure_png,
+    plain_settings,
 )
 from tasklab.rulers import WIDTH
 from tasklab.scenes import BARS, DOTS, Scene
@@ -136,13 +136,13 @@ def arrange(timeline: Timeline) -> tuple[Scene, str]:
 
 def place(timeline: Timeline) -> Layout:
     scene, title = arrange(timeline)
-    with _plain_settings():
+    with plain_settings():
         return lay_out(scene, title, measure)
 
 
 def drawn_texts(timeline: Timeline) -> tuple[BboxBase, list[tuple[str, Bbox]]]:
     """Return the edge of the picture, and each text with the box it really takes, in pixels."""
-    with _plain_settings():
+    with plain_settings():
         figure = draw(*arrange(timeline))
         figure.set_dpi(DPI)
         assert isinstance(figure.canvas, FigureCanvasAgg)
