@@ -35,6 +35,10 @@ lint: environment ## Check style and types
 lessons: environment ## Run every lesson anew and keep its outputs
 	$(BIN)/python -m autograde.lessons
 
+.PHONY: matrix
+matrix: environment ## Ask every claim of thirteen sets of releases
+	$(BIN)/python -m tests.claims.matrix
+
 .PHONY: exercises
 exercises: environment ## Make exercises/ from solutions/
 	$(BIN)/autograde exercises
