@@ -37,7 +37,7 @@ _AT_ONCE = 3
 
 def copy_lessons(folder: Path) -> None:
     """Put the lessons into `folder`: one reads its neighbours, and some write files beside them."""
-    for path in LESSONS.glob("*.ipynb"):
+    for path in (*LESSONS.glob("*.ipynb"), *LESSONS.glob("*.json")):
         shutil.copy(path, folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -81,11 +82,18 @@ def keep(asked: Sequence[tuple[Stack, Answers]]) -> None:
                 for case in claim.cases
             },
         }
-        for name, claim in LEDGER.items()
+        for name, claim in sorted(LEDGER.items(), key=_place)
     }
     columns = [dict(stack.releases) for stack, _ in asked]
     text = json.dumps({"stacks": columns, "claims": ledger}, indent=1, ensure_ascii=False)
     ANSWERS.write_text(text + "\n", encoding="utf-8")
+
+
+def _place(entry: tuple[str, Claim]) -> tuple[int, int]:
+    """The guide's sections in its order, then the causes."""
+    section, number = re.fullmatch(r"(C|\w+?)-?(\d+)", entry[0]).groups()  # type: ignore[union-attr]
+    order = ["I", *(f"{number:02}" for number in range(1, 13)), "F", "C"]
+    return order.index(section), int(number)
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,6 @@ from tasklab.releases import OF_2022
 from tests.claims import matrix
 from tests.claims.ledger import LEDGER, Case, Seen, Verdict
 from tests.claims.stacks import PACKAGES, Stack, stacks
-
-ANSWERS = matrix.ANSWERS  # and importing it enters the claims
 
 _PER_SECTION = {
     "I": 5, "01": 8, "02": 6, "03": 7, "04": 8, "05": 6, "06": 8, "07": 10, "08": 7, "09": 9,
@@ -107,3 +106,19 @@ def test_every_stack_is_pinned_in_a_file_and_later_than_the_one_before() -> None
     ]
     assert releases == sorted(releases)
     assert all(pin.count("==") == 1 for stack in pinned for pin in stack.pins)
+
+
+def test_the_committed_answers_are_those_of_the_ledger() -> None:
+    """Where this fails after a change of the lock or the ledger, run `make matrix`."""
+    kept = json.loads(matrix.ANSWERS.read_text(encoding="utf-8"))
+    asked = stacks()
+
+    assert kept["stacks"] == [dict(stack.releases) for stack in asked]
+    for name, claim in LEDGER.items():
+        assert kept["claims"][name] == {
+            "claim": claim.text,
+            "verdict": claim.verdict.value,
+            "cases": {
+                case.text: [case.expected(stack).value for stack in asked] for case in claim.cases
+            },
+        }
