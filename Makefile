@@ -1,6 +1,8 @@
 # `make PYTHON=python3.13 …` builds and uses an environment of its own, .venv-3.13.
 PYTHON ?= python3
 N ?= 20
+# Most of a test is waiting for a server.
+TESTS_AT_ONCE ?= 4
 UV ?= uv
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(patsubst python%,%,$(notdir $(PYTHON))))
 BIN := $(VENV)/bin
@@ -9,7 +11,7 @@ SHELL := /bin/sh
 
 .PHONY: help
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: environment
 environment:
@@ -21,9 +23,13 @@ lab: environment ## Open JupyterLab on the first lesson
 	@$(BIN)/python -m autograde.lab
 
 .PHONY: test
-test: lint ## Check everything but the stress runs
+test: lint ## Check what a change can break, in some minutes
 	$(BIN)/autograde exercises --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile
+
+.PHONY: test-all
+test-all: test ## Check all of it: every answer's proof, and the course in a browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not stress"
 
 .PHONY: lint
 lint: environment ## Check style and types

@@ -18,6 +18,7 @@ __all__ = ["Log"]
 
 _KEPT_BYTES = 1 << 20
 _LONGEST_LINE = 300
+_PIPE_BYTES = 1 << 20
 _DIFFERS_EACH_RUN = (
     (re.compile(r"^\[\d{4}-\d\d-\d\d [^]]*\] ", re.MULTILINE), ""),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "127.0.0.1:port"),
@@ -57,6 +58,9 @@ class Log:
     def read_from(self, descriptor: int) -> None:
         """Read `descriptor` to its end in a thread of its own, and close it."""
         self._descriptor = descriptor
+        # A program that writes megabytes must not wait for its reader at each 64 KiB.
+        with contextlib.suppress(AttributeError, OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         threading.Thread(
             target=self._read, args=(descriptor,), name="server log", daemon=True
         ).start()
@@ -68,7 +72,7 @@ class Log:
             waiting.poll()
             # One step with append(), or finish() could find the pipe empty and the log too.
             with self._lock:
-                data = os.read(descriptor, 1 << 16)
+                data = os.read(descriptor, _PIPE_BYTES)
                 if not data:
                     self._descriptor = None
                     os.close(descriptor)

@@ -21,7 +21,7 @@ from tasklab import DeadlinePassed, wait_until
 from tests.browser.lab import MARK, Lab, copy_course, find_processes, open_lab
 from tests.browser.window import Window
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "test-artefacts" / "browser"

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from autograde.notebooks import read_notebook
 from autograde.planting import plant
 from autograde.submission import Exercise, rebuild
 
 ROOT = Path(__file__).resolve().parents[2]
+WHOLE = "06-everyone-waits-for-one-letter"
+LONG = pytest.mark.long
 _HEADER = re.compile(r"# (fails|passes|base): (.+)")
 
 
@@ -83,8 +87,18 @@ def collect_proofs() -> list[Proof]:
 
 def pytest_generate_tests(metafunc: Any) -> None:
     if "proof" in metafunc.fixturenames:
-        proofs = collect_proofs()
-        metafunc.parametrize("proof", proofs, ids=[proof.test_id for proof in proofs])
+        metafunc.parametrize(
+            "proof",
+            [
+                pytest.param(proof, id=proof.test_id, marks=() if _is_first(proof) else LONG)
+                for proof in collect_proofs()
+            ],
+        )
+
+
+def _is_first(proof: Proof) -> bool:
+    """Whether `make test` grades it: each starter and solution, and one exercise whole."""
+    return proof.name in {"starter", "solution"} or proof.exercise.slug == WHOLE
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

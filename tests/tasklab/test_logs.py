@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 
@@ -31,6 +32,16 @@ def test_a_flood_keeps_its_beginning_and_its_end() -> None:
     assert log.lines[-1] == "last"
     assert "bytes left out" in log
     assert len(log.text) < 1100
+
+
+def test_a_flood_need_not_wait_for_its_reader_at_each_page() -> None:
+    """On a busy machine a server that printed 50 MB at import was not ready in time."""
+    read, write = os.pipe()
+    Log().read_from(read)
+    size = fcntl.fcntl(write, fcntl.F_GETPIPE_SZ)
+    os.close(write)
+
+    assert size >= 1 << 20
 
 
 def test_a_line_without_end_is_quoted_in_part() -> None:
