@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograde.engine import Report, Result, grade
@@ -23,6 +23,8 @@ class Work:
     exercise: Exercise
     files: dict[str, str]
     remarks: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+    """The hidden checks whose text is not on this machine, by grade_id."""
 
 
 def collect_work(name: str, *, from_files: bool = False) -> Work:
@@ -44,9 +46,7 @@ def collect_work(name: str, *, from_files: bool = False) -> Work:
     files = exercise.files_of(notebook)
     if from_files:
         files, remarks = _written(path.parent, files)
-    if elsewhere:
-        remarks.append(f"The hidden checks run at your teacher's: {', '.join(elsewhere)}.")
-    return Work(exercise, files, tuple(remarks))
+    return Work(exercise, files, tuple(remarks), tuple(elsewhere))
 
 
 def _instructors(path: Path) -> Path | None:
@@ -94,4 +94,5 @@ def check_work(
         except BrokenEnvironment as error:
             place = OwnMachine
             remarks = (*remarks, f"Checked without a sandbox. {error}")
-    return grade(work.exercise, work.files, place, remarks=remarks, on_result=on_result)
+    report = grade(work.exercise, work.files, place, remarks=remarks, on_result=on_result)
+    return replace(report, elsewhere=work.elsewhere)

@@ -65,6 +65,8 @@ class Report:
     remarks: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
     """How long each phase took: the place (with its imports), the checks in it, and its end."""
+    elsewhere: tuple[str, ...] = ()
+    """The hidden checks whose text is not here, by grade_id; somebody else has to run them."""
 
     @property
     def outcome(self) -> Outcome:
@@ -85,7 +87,8 @@ class Report:
     def from_json(cls, fields: Mapping[str, Any]) -> Report:
         results = tuple(Result.from_json(result) for result in fields["results"])
         remarks, seconds = tuple(fields["remarks"]), fields.get("seconds", {})
-        return cls(fields["exercise"], results, remarks, seconds)
+        elsewhere = tuple(fields.get("elsewhere", ()))
+        return cls(fields["exercise"], results, remarks, seconds, elsewhere)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -96,6 +99,7 @@ class Report:
             "results": [result.as_json() for result in self.results],
             "remarks": list(self.remarks),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "elsewhere": list(self.elsewhere),
         }
 
 

@@ -33,7 +33,18 @@ def _verdict(result: dict[str, Any]) -> Verdict:
 
 
 def summary_text(report: dict[str, Any]) -> str:
-    """The closing line."""
+    """The closing lines: the points, and which checks somebody else has to run."""
+    elsewhere = report.get("elsewhere", [])
+    if not elsewhere:
+        return _summary(report, "Every check passed.")
+    names = ", ".join(elsewhere)
+    return (
+        f"{_summary(report, 'Every check that runs here passed.')}\n"
+        f"Not run here, because they are hidden; your teacher runs them: {names}."
+    )
+
+
+def _summary(report: dict[str, Any], all_is_well: str) -> str:
     broken = sum(result["outcome"] == "broken" for result in report["results"])
     total = f"{report['points']:g} of {report['max_points']:g} points"
     if broken:
@@ -42,7 +53,7 @@ def summary_text(report: dict[str, Any]) -> str:
             f"your code: run it again. So far {total}."
         )
     if report["outcome"] == "passed":
-        return f"{total}. Every check passed."
+        return f"{total}. {all_is_well}"
     failed = sum(result["outcome"] == "failed" for result in report["results"])
     return f"{total}. {failed} of {len(report['results'])} checks failed."
 

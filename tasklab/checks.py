@@ -174,7 +174,9 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
 def hidden_check(slug: str) -> None:
     """Say in a notebook where the check with this slug runs; do nothing in a grading."""
     if _recorder.get() is None:
-        print(f"○ {slug}: runs in `autograde check`, and at your teacher's.")
+        print(
+            f"○ {slug}: hidden. Your teacher runs it; so does `autograde check`, if it has the text."
+        )
 
 
 def show(verdict: Verdict) -> None:

@@ -72,6 +72,16 @@ def test_the_closing_line(results: list[dict[str, Any]], expected: str) -> None:
     assert summary_text(report(*results)) == expected
 
 
+def test_the_closing_line_of_a_students_copy_does_not_promise_everything() -> None:
+    passed = {**report(result("passed")), "elsewhere": ["letter-arrives", "shutdown-ends"]}
+
+    assert summary_text(passed) == (
+        "3 of 3 points. Every check that runs here passed.\n"
+        "Not run here, because they are hidden; your teacher runs them: letter-arrives, "
+        "shutdown-ends."
+    )
+
+
 def test_a_page_escapes_whatever_an_app_may_say() -> None:
     page = report_html(report(result("failed", "<img src=x onerror=alert(1)>")))
     assert "<img" not in page

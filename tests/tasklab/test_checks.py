@@ -110,7 +110,7 @@ def test_outside_a_grading_a_verdict_is_shown(capsys: pytest.CaptureFixture[str]
         found.passes("one letter")
     assert capsys.readouterr().out == "✔ passed  delivered\n"
     hidden_check("kept")
-    assert "kept: runs in `autograde check`" in capsys.readouterr().out
+    assert "○ kept: hidden. Your teacher runs it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
