@@ -58,7 +58,7 @@ def keeps_the_gil(name: str) -> None:
 async def blocks_in_pieces(name: str) -> None:
     say(name, "began")
     while not is_released(name):
-        time.sleep(0.2)
+        time.sleep(0.3)
         await asyncio.sleep(0)
     say(name, "ended")
 

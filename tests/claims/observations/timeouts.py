@@ -60,7 +60,7 @@ def timeouts(bench: Bench) -> Timeouts:
     short = ("--timeout", "2")
     servers = {
         # Its loop must come round in time on a busy machine, too.
-        "innocent": bench.gunicorn("newsletter:app", "--timeout", "3", "--workers", "2"),
+        "innocent": bench.gunicorn("newsletter:app", "--timeout", "5", "--workers", "2"),
         "blocked": bench.gunicorn("newsletter:app", *short),
         "gil": bench.gunicorn("newsletter:app", *short),
         "pieces": bench.gunicorn("newsletter:app", *short),
@@ -87,7 +87,7 @@ def timeouts(bench: Bench) -> Timeouts:
         inline = servers["blocked"].ask("POST", "/inline/blocks/inline")
         wait_until(lambda: inline.done, within=60, what="an answer or a hang-up")
         others = servers["patient"].ask("GET", "/ping").wait(within=1.0)
-        wait_until(lambda: time.monotonic() - began > 4.5, within=60)  # 1.5 times its timeout
+        wait_until(lambda: time.monotonic() - began > 7.5, within=60)  # 1.5 times its timeout
         bench.release("awaits", "threads", "computes", "blocks")
         for kind in ("awaits", "threads", "computes"):
             servers["innocent"].log.wait_for(f"{kind} ended", within=30)
@@ -216,7 +216,7 @@ def two_workers(bench: Bench) -> TwoWorkers:
     # The process table has its command line, which a fork would not have.
     python = bench.python or Path(sys.executable)
     sooner = bench.stack.release_of("uvicorn").release >= (0, 37)
-    check = ("--timeout-worker-healthcheck", "1") if sooner else ()
+    check = ("--timeout-worker-healthcheck", "3") if sooner else ()
     has_check = bench.stack.release_of("uvicorn").release >= (0, 30)
     blocked = bench.uvicorn("newsletter:app", *check, workers=2, python=python)
     gil = bench.uvicorn("newsletter:app", *check, workers=2)
