@@ -49,6 +49,10 @@ matrix: environment ## Ask every claim of thirteen sets of releases
 exercises: environment ## Make exercises/ from solutions/
 	$(BIN)/autograde exercises
 
+.PHONY: handout
+handout: environment ## Build what students get, as a zip and a folder
+	$(BIN)/autograde handout
+
 .PHONY: stress
 stress: environment ## Prove each answer N times under load (N=20, K= chooses answers)
 	STRESS_REPEATS=$(N) $(BIN)/python -m pytest -m stress tests/exercises -k "$(K)"

@@ -178,5 +178,22 @@ def exercises(only_check: bool, names: tuple[str, ...]) -> None:
     write_readme(root)
 
 
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the folder and the zip go.  [classroom/handout]",
+)
+def handout(output: Path | None) -> None:
+    """Build the students' bundle, a folder and a zip, without anything to grade by."""
+    from autograde.handout import build_handout
+    from autograde.submission import project_root
+
+    root = project_root()
+    bundle = build_handout(root, output or root / "classroom" / "handout")
+    size = bundle.stat().st_size / 1e6
+    click.echo(f"{bundle} ({size:.1f} MB) and the folder beside it are for your students.")
+
+
 if __name__ == "__main__":
     main()
