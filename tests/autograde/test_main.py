@@ -17,7 +17,7 @@ from autograde.exercises import build
 from tasklab.gates import wait_until
 from tests.autograde.courses import NAME, Course, exercise
 
-COMMANDS = {"check", "doctor", "exercises", "grade", "progress", "reset"}
+COMMANDS = {"check", "doctor", "exercises", "grade", "handout", "progress", "reset"}
 
 
 @pytest.fixture
