@@ -190,6 +190,9 @@ class Sandbox(OwnMachine):
             "PYTHONDONTWRITEBYTECODE": "1",
             # Each arena reserves 64 MiB of addresses, and there is a limit on those.
             "MALLOC_ARENA_MAX": "2",
+            # Nobody behind the wall has a certificate. httpx would read 140 of the world's
+            # authorities for each client, which costs more than a server's start.
+            "SSL_CERT_DIR": _HOME_INSIDE,
         }
 
     def restrictions(self) -> dict[str, Any]:

@@ -321,6 +321,8 @@ def main() -> Job | None:
         for name in options[options.index("--warm") + 1].split(","):
             importlib.import_module(name)
         gc.enable()
+        # No collection in a forked child then looks at, and so copies, what is shared.
+        gc.freeze()
     keeper = Keeper(control, guard=guard)
     job = keeper.keep()
     if job is None:

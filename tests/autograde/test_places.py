@@ -27,6 +27,7 @@ def seen():
         "pid": os.getpid(),
         "parent": os.getppid(),
         "uid": os.getuid(),
+        "folder": os.getcwd(),
         "here": sorted(os.listdir(".")),
         "project": sorted(os.listdir(os.path.dirname(sys.prefix))),
         "home": os.path.expanduser("~"),
@@ -69,6 +70,23 @@ def test_an_answer_is_alone_behind_the_wall(monkeypatch: pytest.MonkeyPatch) -> 
     assert status(found, "Seccomp") == ("2" if steering_filter() else "0")
 
 
+def test_a_client_behind_the_wall_reads_no_certificates() -> None:
+    """They cost 0.1 s of processor time a client, and nobody here could show one."""
+    app = "from fastapi import FastAPI\nimport httpx\napp = FastAPI()\n\n@app.get('/')\n"
+    app += "def read():\n    return len(httpx.create_ssl_context().get_ca_certs())\n"
+    launcher = Sandbox({"newsletter.py": app})
+    with launcher, use_launcher(launcher), uvicorn("newsletter:app") as server:
+        assert server.get("/").json() == 0
+
+
+def test_a_warm_start_shares_what_it_does_not_collect() -> None:
+    app = "import gc\nfrom fastapi import FastAPI\napp = FastAPI()\nfrozen = gc.get_freeze_count()"
+    app += "\n\n@app.get('/')\ndef read():\n    return frozen\n"
+    launcher = OwnMachine({"newsletter.py": app})
+    with launcher, use_launcher(launcher), uvicorn("newsletter:app") as server:
+        assert server.get("/").json() > 50_000
+
+
 def test_limits_are_what_they_are_set_to() -> None:
     limits = Limits(processes=100, file_size=1 << 20, open_files=99)
     found = look(lambda files: Sandbox(files, limits=limits))["limits"]
@@ -85,11 +103,10 @@ def test_two_sandboxes_share_no_user() -> None:
 
 @pytest.mark.parametrize("place", [OwnMachine, Sandbox])
 def test_nothing_is_left_of_it(place: Place) -> None:
-    before = set(Path("/tmp").glob("newsletter-*"))
     found = look(place)
     assert found["outside"] in found["processes"]
     assert not [pid for pid in found["processes"] if psutil.pid_exists(pid)]
-    assert set(Path("/tmp").glob("newsletter-*")) == before
+    assert not Path(found["folder"]).parent.exists()
 
 
 @pytest.mark.parametrize("place", [OwnMachine, Sandbox])
