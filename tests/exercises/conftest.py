@@ -12,6 +12,7 @@ import pytest
 from autograde.notebooks import read_notebook
 from autograde.planting import plant
 from autograde.submission import Exercise, rebuild
+from tests.exercises.load import RUNNABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 WHOLE = "06-everyone-waits-for-one-letter"
@@ -112,4 +113,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if counted:
         gradings = sum(properties["gradings"] for properties in counted)
         disagreements = sum(properties["disagreements"] for properties in counted)
-        terminalreporter.write_line(f"{gradings} gradings, {disagreements} disagreements")
+        runnable = terminalreporter.config.stash.get(RUNNABLE, 0.0)
+        terminalreporter.write_line(
+            f"{gradings} gradings, {disagreements} disagreements, "
+            f"{runnable:.1f} processes for each processor"
+        )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,14 +16,15 @@ from autograde.notebooks import read_notebook
 from autograde.places import Sandbox
 from autograde.submission import Exercise
 from tasklab.verdicts import Outcome
+from tests.exercises.load import RUNNABLE, Load
 
 if TYPE_CHECKING:
     from tests.exercises.conftest import Proof
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUGS = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*/*.ipynb"))
-OVERSUBSCRIBED = 4
 AT_ONCE = 8
+AT_ONCE_UNDER_LOAD = 32
 
 
 def judge(proof: Proof) -> tuple[str | None, Report]:
@@ -40,6 +38,15 @@ def told(report: Report) -> str:
     return "\n".join(str(result.verdict) for result in report.results)
 
 
+def selected_proofs(session: pytest.Session, test: str) -> list[Proof]:
+    """The proofs that this run asks that test about."""
+    return [
+        cast("Proof", item.callspec.params["proof"])
+        for item in session.items
+        if isinstance(item, pytest.Function) and item.originalname == test
+    ]
+
+
 @pytest.fixture(scope="session")
 def judgements(
     request: pytest.FixtureRequest,
@@ -48,9 +55,7 @@ def judgements(
     with ThreadPoolExecutor(AT_ONCE) as executor:
         yield {
             proof.test_id: executor.submit(judge, proof)
-            for item in request.session.items
-            if isinstance(item, pytest.Function) and item.originalname == "test_proof"
-            for proof in [cast("Proof", item.callspec.params["proof"])]
+            for proof in selected_proofs(request.session, "test_proof")
         }
         executor.shutdown(cancel_futures=True)
 
@@ -89,31 +94,31 @@ def test_exercise_is_complete(slug: str) -> None:
     assert 0 < least < most
 
 
-@contextmanager
-def busy_processors() -> Iterator[None]:
-    """Keep four times as many processes busy as there are processors."""
-    count = OVERSUBSCRIBED * (os.cpu_count() or 1)
-    spin = "import sys, threading\nthreading.Thread(target=lambda: sys.stdin.read() or "
-    spin += "__import__('os')._exit(0), daemon=True).start()\nwhile True: pass"
-    # Each ends when its stdin closes, so none outlives this process.
-    spinning = [
-        subprocess.Popen([sys.executable, "-c", spin], stdin=subprocess.PIPE) for _ in range(count)
-    ]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.communicate()
+@pytest.fixture(scope="session")
+def repeated(
+    request: pytest.FixtureRequest,
+) -> Iterator[dict[str, list[Future[str | None]]]]:
+    """Grade each selected proof N times, with the processors oversubscribed four times."""
+    runs = int(os.environ.get("STRESS_REPEATS", "20"))
+    with Load() as load, ThreadPoolExecutor(AT_ONCE_UNDER_LOAD) as executor:
+        yield {
+            proof.test_id: [executor.submit(lambda p: judge(p)[0], proof) for _ in range(runs)]
+            for proof in selected_proofs(request.session, "test_every_run_agrees")
+        }
+        executor.shutdown(cancel_futures=True)
+    request.session.config.stash[RUNNABLE] = load.mean
 
 
 @pytest.mark.stress
-@pytest.mark.timeout(3600)
-def test_every_run_agrees(proof: Proof, record_property: Callable[[str, object], None]) -> None:
-    """Graded N times with the processors oversubscribed four times, the verdicts are the same."""
-    runs = int(os.environ.get("STRESS_REPEATS", "20"))
-    with busy_processors(), ThreadPoolExecutor(AT_ONCE) as executor:
-        seen = Counter(executor.map(lambda _: judge(proof)[0], range(runs)))
+@pytest.mark.timeout(0)
+def test_every_run_agrees(
+    proof: Proof,
+    repeated: dict[str, list[Future[str | None]]],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Graded N times under load, the verdicts are the same."""
+    seen = Counter(run.result() for run in repeated[proof.test_id])
+    runs = seen.total()
     record_property("gradings", runs)
     record_property("disagreements", runs - seen[proof.fails])
 
