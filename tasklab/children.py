@@ -162,7 +162,7 @@ class ChildProcess:
         within = self._start_within
         if within is None:
             within = _WARM_START_WITHIN if launcher.is_warm else _START_WITHIN
-        patience = Patience(within)
+        patience = Patience(within, work=True)
         while not self._is_ready():
             if self.exit_code is not None:
                 self.log.finish()

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tasklab.processors import fair_share
+
 __all__ = ["DeadlinePassed", "Patience", "wait_until"]
 
 T = TypeVar("T")
@@ -27,10 +29,15 @@ class DeadlinePassed(TimeoutError):
 
 
 class Patience:
-    """Count down seconds of waiting, leaving out those in which the machine stood still."""
+    """Count down seconds of waiting, leaving out those in which the machine stood still.
 
-    def __init__(self, seconds: float) -> None:
+    For `work`, seconds of a processor are meant: they pass more slowly, the more threads share
+    one. That is for what takes as long as it takes to compute, and has no timer of its own.
+    """
+
+    def __init__(self, seconds: float, *, work: bool = False) -> None:
         self.seconds = seconds
+        self.work = work
         self.used = 0.0
         self._pause = _SHORTEST_PAUSE
 
@@ -60,7 +67,8 @@ class Patience:
         return True
 
     def _count(self, since: float) -> None:
-        self.used += min(time.monotonic() - since, _MOST_A_PAUSE_COUNTS)
+        waited = min(time.monotonic() - since, _MOST_A_PAUSE_COUNTS)
+        self.used += waited * fair_share() if self.work else waited
         self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Self
 
 import pytest
+
+from tasklab.processors import PROCESSORS, count_ready
 
 __all__ = ["OVERSUBSCRIBED", "RUNNABLE", "Load"]
 
@@ -35,8 +35,7 @@ class Load:
     """
 
     def __init__(self) -> None:
-        self.processors = os.cpu_count() or 1
-        self.wanted = OVERSUBSCRIBED * self.processors
+        self.wanted = OVERSUBSCRIBED * PROCESSORS
         self._counts: list[int] = []
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._run, name="load", daemon=True)
@@ -44,7 +43,7 @@ class Load:
     @property
     def mean(self) -> float:
         """How many processes were ready for each processor; 0 where that is not told."""
-        return sum(self._counts) / max(len(self._counts), 1) / self.processors
+        return sum(self._counts) / max(len(self._counts), 1) / PROCESSORS
 
     def __enter__(self) -> Self:
         self._spinning = [
@@ -75,13 +74,3 @@ class Load:
             elif ready < self.wanted and awake < self.wanted:
                 self._spinning[awake].send_signal(signal.SIGCONT)
                 awake += 1
-
-
-def count_ready() -> int | None:
-    """Return how many processes and threads run or are ready to; None where that is not told."""
-    try:
-        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    # The one that asks does not count.
-    return int(next(line for line in lines if line.startswith("procs_running")).split()[1]) - 1

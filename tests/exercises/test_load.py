@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from tasklab.gates import wait_until
-from tests.exercises.load import Load, count_ready
+from tasklab.processors import count_ready
+from tests.exercises.load import Load
 
 pytestmark = pytest.mark.skipif(count_ready() is None, reason="only Linux tells who is ready")
 
