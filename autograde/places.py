@@ -166,6 +166,9 @@ class Sandbox(OwnMachine):
             return f"the app used more than {self.limits.memory // 1024**2} MiB of memory"
         if usage.processor > self.limits.processor_time:
             return f"the app used more than {self.limits.processor_time} s of processor time"
+        if usage.threads >= self.limits.processes - _ABOUT:
+            # The kernel would stop it there, too, but go on trying for it, on every processor.
+            return f"the app started more than {self.limits.processes} processes and threads"
         if time.monotonic() > self._closes_at:
             return f"the checks of this app took more than {self.limits.wall_time} s"
         return ""
@@ -229,13 +232,7 @@ class Sandbox(OwnMachine):
             return f"the app used more than {self.limits.processor_time} s of processor time"
         if exit_code == -signal.SIGKILL:
             return "it was killed: it may have used too much memory or processor time"
-        tasks = 0
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                tasks += process.num_threads()
-        if tasks < self.limits.processes - _ABOUT:
-            return ""
-        return f"the app started more than {self.limits.processes} processes and threads"
+        return ""
 
     def processes(self) -> list[psutil.Process]:
         # The first is the keeper: bubblewrap's only child, and process 1 inside.

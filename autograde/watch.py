@@ -20,11 +20,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Usage:
-    """What some processes use together: memory in bytes, processor time in seconds."""
+    """What some processes use together: memory in bytes, processor time in seconds, threads."""
 
-    def __init__(self, memory: int = 0, processor: float = 0.0) -> None:
+    def __init__(self, memory: int = 0, processor: float = 0.0, threads: int = 0) -> None:
         self.memory = memory
         self.processor = processor
+        self.threads = threads
 
 
 class Watched(Protocol):
@@ -52,18 +53,19 @@ def measure(pids: list[int], limit: int) -> Usage:
     Forked processes share memory. What each seems to have is a fast upper bound; only where that
     is over `limit` bytes the kernel is asked for the fair share of each.
     """
-    memory, processor = 0, 0.0
+    memory, processor, threads = 0, 0.0, 0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError, ValueError):
             statm = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
             memory += int(statm[1]) * _PAGE
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-            # After the name, which may hold anything: fields 14 to 17 of proc(5).
+            # After the name, which may hold anything: fields 14 to 17 and 20 of proc(5).
             fields = stat.rpartition(")")[2].split()
             processor += sum(int(ticks) for ticks in fields[11:15]) / _TICKS
+            threads += int(fields[17])
     if memory > limit:
         memory = sum(_fair_share(pid) for pid in pids)
-    return Usage(memory, processor)
+    return Usage(memory, processor, threads)
 
 
 def _fair_share(pid: int) -> int:

@@ -17,6 +17,8 @@ _LONGEST_PAUSE = 0.02
 # A pause that took much longer than it was asked to means that the whole machine stood still
 # (a suspended laptop, a starved runner). Such time says nothing about the app.
 _MOST_A_PAUSE_COUNTS = 0.1
+# Whoever starts thread after thread must not wait for ever.
+_LEAST_SHARE = 1 / 8
 
 
 class DeadlinePassed(TimeoutError):
@@ -32,7 +34,8 @@ class Patience:
     """Count down seconds of waiting, leaving out those in which the machine stood still.
 
     For `work`, seconds of a processor are meant: they pass more slowly, the more threads share
-    one. That is for what takes as long as it takes to compute, and has no timer of its own.
+    one, down to an eighth. That is for what takes as long as it takes to compute, and has no
+    timer of its own.
     """
 
     def __init__(self, seconds: float, *, work: bool = False) -> None:
@@ -68,7 +71,7 @@ class Patience:
 
     def _count(self, since: float) -> None:
         waited = min(time.monotonic() - since, _MOST_A_PAUSE_COUNTS)
-        self.used += waited * fair_share() if self.work else waited
+        self.used += waited * max(fair_share(), _LEAST_SHARE) if self.work else waited
         self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
 
 

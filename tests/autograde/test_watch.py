@@ -40,6 +40,11 @@ time.sleep(3600)
         "more than 256 MiB of memory",
     ),
     "one that never rests": ("while True:\n    pass\n", "more than 1 s of processor time"),
+    "many that sleep": (
+        "import os, time\nfor _ in range(60):\n    if os.fork() == 0:\n        break\n"
+        "time.sleep(3600)\n",
+        "more than 64 processes and threads",
+    ),
     "many that never rest": (
         "import os\nfor _ in range(3):\n    os.fork()\nwhile True:\n    pass\n",
         "more than 1 s of processor time",
