@@ -14,15 +14,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-
-import psutil
+from typing import TYPE_CHECKING, Any, Self
 
 import tasklab.keeper
 from autograde.filters import steering_filter
 from autograde.walls import SPACE, sandbox_program, wall
 from autograde.watch import Usage, descendants, kill_all, measure, watch
 from tasklab.launcher import Child, Launcher
+
+if TYPE_CHECKING:
+    import psutil
 
 __all__ = ["Limits", "OwnMachine", "Sandbox"]
 

@@ -41,8 +41,10 @@ time.sleep(3600)
     ),
     "one that never rests": ("while True:\n    pass\n", "more than 1 s of processor time"),
     "many that sleep": (
-        "import os, time\nfor _ in range(60):\n    if os.fork() == 0:\n        break\n"
-        "time.sleep(3600)\n",
+        (
+            "import os, time\nfor _ in range(60):\n    if os.fork() == 0:\n        break\n"
+            "time.sleep(3600)\n"
+        ),
         "more than 64 processes and threads",
     ),
     "many that never rest": (
