@@ -65,7 +65,7 @@ def load_exercises(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def grade_task(task: Task) -> dict[str, Any]:
+def grade_task(task: Task, *, warm: bool = True) -> dict[str, Any]:
     """Grade one submission and return the report as JSON; whatever happens, there is one."""
     exercise, instructor = _exercise(task.slug, task.instructor)
     try:
@@ -74,7 +74,11 @@ def grade_task(task: Task) -> dict[str, Any]:
         return _refuse(exercise, str(error)).as_json()
     try:
         notebook, remarks = rebuild(instructor, submitted)
-        place = functools.partial(Sandbox, limits=task.limits) if task.sandbox else OwnMachine
+        place: functools.partial[OwnMachine] = (
+            functools.partial(Sandbox, warm=warm, limits=task.limits)
+            if task.sandbox
+            else functools.partial(OwnMachine, warm=warm)
+        )
         files = exercise.files_of(notebook)
         return grade(exercise, files, place, remarks=tuple(remarks)).as_json()
     except AutogradeError as error:

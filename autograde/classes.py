@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from autograde.batch import Task, grade_all, load_exercises
+from autograde.batch import Task, grade_all, grade_task, load_exercises
 from autograde.engine import Report
 from autograde.errors import Misuse
 from autograde.intake import Refused, Submission, find_submissions
@@ -74,6 +74,7 @@ class ClassGrading:
         *,
         executor: Executor | None = None,
         on_done: Callable[[Entry], None] = lambda _: None,
+        work: Callable[[Task], dict[str, Any]] = grade_task,
     ) -> list[Graded]:
         """Grade what is not graded yet; return all of it, in order of names."""
         with contextlib.ExitStack() as stack:
@@ -85,7 +86,7 @@ class ClassGrading:
             if writer is not None:
                 stack.enter_context(writer)
             fresh: list[Entry] = []
-            for entry in self._grade(journal, executor):
+            for entry in self._grade(journal, executor, work):
                 self.outcomes[str(entry.report["outcome"])] += 1
                 if writer is not None and not entry.entered:
                     writer.enter(entry, self._data[entry.student, entry.slug])
@@ -94,7 +95,9 @@ class ClassGrading:
         fresh.sort(key=lambda entry: (entry.student, entry.slug))
         return [Graded(entry.student, entry.slug, entry.report) for entry in fresh]
 
-    def _grade(self, journal: Journal, executor: Executor) -> Iterator[Entry]:
+    def _grade(
+        self, journal: Journal, executor: Executor, work: Callable[[Task], dict[str, Any]]
+    ) -> Iterator[Entry]:
         self._data: dict[tuple[str, str], Submission] = {}
         known: list[Entry] = []
 
@@ -112,7 +115,7 @@ class ClassGrading:
                 else:
                     known.append(entry)
 
-        for task, report in grade_all(tasks(), executor, self.settings.jobs):
+        for task, report in grade_all(tasks(), executor, self.settings.jobs, work=work):
             yield journal.note_graded(task.student, task.slug, task.fingerprint, report)
             while known:
                 yield known.pop()

@@ -86,7 +86,10 @@ ATTACKS: dict[str, Attack] = {
     ),
     "trace-the-keeper": _at_import(
         "import ctypes\n"
-        "if ctypes.CDLL(None).ptrace(16, os.getppid(), None, None) == 0:\n"
+        "libc, keeper = ctypes.CDLL(None), os.getppid()\n"
+        "if libc.ptrace(16, keeper, None, None) == 0:\n"
+        "    os.waitpid(keeper, 0x40000000)\n"
+        "    libc.ptrace(17, keeper, None, None)\n"
         "    os._exit(1)\n"
     ),
     "write-the-keepers-memory": _at_import(
@@ -94,9 +97,10 @@ ATTACKS: dict[str, Attack] = {
         "else:\n    os._exit(1)\n"
     ),
     "speak-as-the-keeper": _at_import(
+        'said = b\'{"event": "exit", "pid": %d, "code": 0}\\n\' % os.getpid()\n'
         "for number in range(4, 200):\n"
         "    try:\n"
-        '        os.write(number, b\'{"event": "exit", "pid": 2, "code": 0}\\n\')\n'
+        "        os.write(number, said)\n"
         "    except OSError:\n"
         "        pass\n"
     ),
@@ -132,14 +136,21 @@ ATTACKS: dict[str, Attack] = {
         HONEST,
     ),
     "leave-a-server-behind": _at_import(_FORK + "if child():\n    time.sleep(3600)\n"),
+    # The check before it gives no mailroom: who delivers outlived that one.
     "deliver-from-an-earlier-check": _at_import(
-        _FORK + "if child():\n"
-        "    import http.client, json, itertools\n"
-        "    for port in itertools.cycle(range(30000, 61000)):\n"
-        "        try:\n"
-        "            c = http.client.HTTPConnection('127.0.0.1', port, timeout=1)\n"
-        "            c.request('POST', '/letters', json.dumps({'to': 'ada'}))\n"
-        "        except OSError:\n            pass\n"
+        _FORK + "if 'MAILROOM_URL' not in os.environ and child():\n"
+        "    import http.client, json\n"
+        "    asked = set()\n"
+        "    while True:\n"
+        "        rows = [line.split() for line in open('/proc/net/tcp')][1:]\n"
+        "        ports = {int(row[1].split(':')[1], 16) for row in rows if row[3] == '0A'}\n"
+        "        for port in ports - asked:\n"
+        "            asked.add(port)\n"
+        "            try:\n"
+        "                c = http.client.HTTPConnection('127.0.0.1', port, timeout=1)\n"
+        "                c.request('POST', '/letters', json.dumps({'to': 'ada'}))\n"
+        "            except OSError:\n                pass\n"
+        "        time.sleep(0.001)\n"
     ),
     "remember-an-earlier-check": _at_import(
         "try:\n    seen = os.path.exists('/tmp/seen') or os.path.exists('../seen')\n"
@@ -239,9 +250,9 @@ ATTACKS: dict[str, Attack] = {
     "flood-the-mailroom": _at_import(
         "def deliver(number):\n"
         "    with httpx.Client(base_url=os.environ['MAILROOM_URL']) as client:\n"
-        "        for n in range(3000):\n"
-        "            client.post('/letters', json={'to': 'ada', 'n': n})\n"
-        "            if n == 2: os.kill(os.getpid(), 9)\n",
+        "        for n in range(400):\n"
+        "            client.post('/letters', json={'to': 'ada', 'n': 'x' * 60_000})\n"
+        "    print('flooded', flush=True)\n",
         HONEST,
     ),
     "hold-connections-to-the-mailroom": _at_import(
@@ -254,18 +265,21 @@ ATTACKS: dict[str, Attack] = {
         "            held.append(socket.create_connection(('127.0.0.1', port)))\n"
         "            held[-1].sendall(b'POST /letters HTTP/1.1\\r\\nContent-Length: 9\\r\\n')\n"
         "    except OSError:\n        pass\n"
-        "    global kept\n    kept = held\n",
+        "    global kept\n    kept = held\n"
+        "    print('held', flush=True)\n",
         HONEST,
     ),
     "post-a-huge-letter": _at_import(
         "def deliver(number):\n"
-        "    httpx.post(os.environ['MAILROOM_URL'] + '/letters', content=b'[' * (8 << 20))\n",
+        "    letter = {'to': 'ada', 'subject': 'x' * (8 << 20)}\n"
+        "    httpx.post(os.environ['MAILROOM_URL'] + '/letters', json=letter)\n",
         HONEST,
     ),
     "post-a-letter-that-is-none": _at_import(
         "def deliver(number):\n"
         "    for body in (b'', b'[]', b'{', b'\\xff', b'[' * 60000, b'NaN'):\n"
-        "        httpx.post(os.environ['MAILROOM_URL'] + '/letters', content=body)\n",
+        "        httpx.post(os.environ['MAILROOM_URL'] + '/letters', content=body)\n"
+        "    print('posted', flush=True)\n",
         HONEST,
     ),
     "ask-the-mailroom-to-release": _at_import(

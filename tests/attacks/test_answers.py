@@ -75,11 +75,20 @@ def test_nothing_is_left(grading: Grading) -> None:
     assert grading.resident < 700 * 1024**2
 
 
-def test_what_an_app_prints_is_text_in_a_report(grading: Grading) -> None:
-    page = report_html(grading.reports["print-what-is-no-text"])
+def test_what_an_app_prints_is_text_in_a_report(
+    grading: Grading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = grading.reports["print-what-is-no-text"]
+    page = report_html(report)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>" not in page
     assert "\x1b" not in page
+    # The attack works where nobody escapes what the app wrote.
+    monkeypatch.setattr("tasklab.verdicts.html.escape", str)
+    monkeypatch.setattr("tasklab.verdicts._printable", str)
+    page = report_html(report)
+    assert "<script>alert(1)</script>" in page
+    assert "\x1b" in page
 
 
 def test_a_redirect_is_not_followed() -> None:
