@@ -74,12 +74,11 @@ def grade_task(task: Task, *, warm: bool = True) -> dict[str, Any]:
         return _refuse(exercise, str(error)).as_json()
     try:
         notebook, remarks = rebuild(instructor, submitted)
-        place: functools.partial[OwnMachine] = (
-            functools.partial(Sandbox, warm=warm, limits=task.limits)
-            if task.sandbox
-            else functools.partial(OwnMachine, warm=warm)
+        place: Callable[..., OwnMachine] = (
+            functools.partial(Sandbox, limits=task.limits) if task.sandbox else OwnMachine
         )
         files = exercise.files_of(notebook)
+        place = functools.partial(place, warm=warm)
         return grade(exercise, files, place, remarks=tuple(remarks)).as_json()
     except AutogradeError as error:
         return _all_broken(exercise, str(error)).as_json()
