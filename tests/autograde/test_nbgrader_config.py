@@ -11,7 +11,7 @@ import jupyter_client
 import pytest
 from nbgrader import converters, coursedir, exchange, preprocessors
 from nbgrader.api import Gradebook
-from nbgrader.apps import NbGraderAPI
+from nbgrader.apps import NbGrader, NbGraderAPI
 from nbgrader.server_extensions.formgrader import formgrader
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
@@ -81,12 +81,30 @@ def test_the_installed_file_loads_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     path = str(HOME / "autograde" / "etc")
     loaded = PyFileConfigLoader("nbgrader_config.py", path=path).load_config()
     expected = Config()
     configure(expected)
     assert loaded == expected
     assert loaded.CourseDirectory.root == str(HOME)
+
+
+@pytest.mark.parametrize("ranked", ["0", "1"])
+def test_the_installed_file_gives_way_to_what_a_person_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ranked: str
+) -> None:
+    """Also where Jupyter ranks it higher, as in an environment that the person owns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", ranked)
+    own = tmp_path / "own" / "nbgrader_config.py"
+    own.parent.mkdir()
+    own.write_text("c.Exchange.root = '/srv/exchange'\n", encoding="utf-8")
+    loaded = NbGrader()
+    loaded.load_config_file()
+    assert loaded.config.Exchange.root == "/srv/exchange"
+    assert loaded.config.CourseDirectory.root == str(HOME)
 
 
 def test_names_that_notebooks_write_are_ignored(tmp_path: Path) -> None:
