@@ -10,14 +10,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from tasklab import wait_until
+from tasklab import DeadlinePassed, wait_until
 
-__all__ = ["MARK", "Lab", "copy_course", "find_processes", "open_lab"]
+__all__ = [
+    "MARK",
+    "Lab",
+    "copy_course",
+    "find_red_lines",
+    "open_lab",
+    "person_environment",
+    "remaining_processes",
+]
 
 # An environment variable of everything that one test starts, and of nothing else.
 MARK = "COURSE_WALK"
@@ -49,6 +57,22 @@ def copy_course(destination: Path) -> Path:
     return destination
 
 
+def person_environment() -> dict[str, str]:
+    """Return the environment variables of somebody who is new to Jupyter."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "IPYTHON", "XDG_"))
+    }
+
+
+def find_red_lines(terminal: Path) -> list[str]:
+    """Return what a terminal shows in red, apart from the word that it was asked to stop."""
+    lines = terminal.read_text(encoding="utf-8", errors="replace").splitlines()
+    red = [line for line in lines if any(sign in line for sign in _RED)]
+    return [line for line in red if _ASKED_TO_STOP not in line]
+
+
 class Lab:
     """A JupyterLab that runs, or has run: its address, and what it wrote into the terminal."""
 
@@ -62,10 +86,7 @@ class Lab:
 
     @property
     def red_lines(self) -> list[str]:
-        """What a terminal shows in red, apart from the word that it was asked to stop."""
-        lines = self._terminal.read_text(encoding="utf-8", errors="replace").splitlines()
-        red = [line for line in lines if any(sign in line for sign in _RED)]
-        return [line for line in red if _ASKED_TO_STOP not in line]
+        return find_red_lines(self._terminal)
 
 
 @contextmanager
@@ -74,13 +95,8 @@ def open_lab(course: Path, home: Path, mark: str) -> Iterator[Lab]:
     runtime = home / "runtime"
     terminal = home / "terminal.log"
     home.mkdir()
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("JUPYTER", "IPYTHON", "XDG_"))
-    }
     environment = {
-        **inherited,
+        **person_environment(),
         "PYTHONPATH": str(course),  # its kernels, too, take tasklab and autograde from the copy
         "HOME": str(home),
         "JUPYTER_RUNTIME_DIR": str(runtime),
@@ -132,3 +148,15 @@ def find_processes(mark: str, folder: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue  # it ended meanwhile, or is another user's
     return found
+
+
+def remaining_processes(mark: str, folder: Path) -> list[str]:
+    """Give what the test started a while to end; return, and end, what is still there then."""
+    with suppress(DeadlinePassed):
+        wait_until(lambda: not find_processes(mark, folder), within=20)
+    left = find_processes(mark, folder)
+    told = [" ".join(process.cmdline()) for process in left]
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=10)
+    return told

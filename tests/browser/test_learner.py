@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from autograde.notebooks import grading_metadata, source_of
 from autograde.planting import plant
-from tasklab import DeadlinePassed, wait_until
-from tests.browser.lab import MARK, Lab, copy_course, find_processes, open_lab
-from tests.browser.window import Window
+from tests.browser.lab import Lab, copy_course, open_lab, remaining_processes
+from tests.browser.window import SIZE, Window, open_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -28,23 +25,6 @@ PICTURES = ROOT / "test-artefacts" / "browser"
 LESSON = "00-start-here"
 WARM_UP = "00-warm-up"
 EXERCISE = "06-everyone-waits-for-one-letter"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-# Debian's Chromium needs no sandbox of its own to show pages of this machine, and as root has none.
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    for name in NAMES:
-        if path := shutil.which(name):
-            return path
-    sentence = "There is no Chromium on the PATH: install the package chromium, and run this again."
-    if os.environ.get("REQUIRE_BROWSER") == "1":
-        pytest.fail(sentence)
-    pytest.skip(sentence)
 
 
 class Walk:
@@ -69,11 +49,11 @@ def walk(name: str, chromium: str, folder: Path) -> Iterator[Walk]:
     pictures = PICTURES / name
     shutil.rmtree(pictures, ignore_errors=True)
     try:
-        with open_lab(course, folder / "home", mark) as lab, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=chromium, args=QUIET, env={**os.environ, MARK: mark}
-            )
-            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        with (
+            open_lab(course, folder / "home", mark) as lab,
+            open_browser(chromium, mark) as browser,
+        ):
+            page = browser.new_page(viewport=SIZE)
             window = Window(page, pictures)
             try:
                 yield Walk(course, lab, window)
@@ -81,24 +61,10 @@ def walk(name: str, chromium: str, folder: Path) -> Iterator[Walk]:
             except BaseException:
                 window.take_picture("where-it-failed")
                 raise
-            finally:
-                browser.close()
     finally:
         left = remaining_processes(mark, folder)
     assert lab.red_lines == []
     assert left == []
-
-
-def remaining_processes(mark: str, folder: Path) -> list[str]:
-    """Give what the test started a while to end; return, and end, what is still there then."""
-    with suppress(DeadlinePassed):
-        wait_until(lambda: not find_processes(mark, folder), within=20)
-    left = find_processes(mark, folder)
-    told = [" ".join(process.cmdline()) for process in left]
-    for process in left:
-        process.kill()
-    psutil.wait_procs(left, timeout=10)
-    return told
 
 
 def read_cells(path: Path) -> list[dict[str, Any]]:

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect, sync_playwright
+
+from tests.browser.lab import MARK
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
-__all__ = ["Window"]
+__all__ = ["SIZE", "Window", "open_browser"]
 
+SIZE: ViewportSize = {"width": 1280, "height": 1000}
+
+# Debian's Chromium needs no sandbox of its own to show pages of this machine, and as root has none.
+_QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+)  # fmt: skip
 # Milliseconds, and generous: kernels start here while the machine is busy with other things.
 _PATIENCE = 60_000
 _PATIENCE_WITH_A_RUN = 240_000
 _HAS_RUN = re.compile(r"^\[\d+\]:$")
+
+
+@contextmanager
+def open_browser(chromium: str, mark: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=_QUIET, env={**os.environ, MARK: mark}
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 class Window:
