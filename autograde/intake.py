@@ -8,7 +8,7 @@ import re
 import stat
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from autograde.errors import Misuse
@@ -17,8 +17,15 @@ from autograde.notebooks import LARGEST_NOTEBOOK
 __all__ = ["Refused", "Submission", "find_submissions"]
 
 # How Moodle and Canvas name what one downloads from them; nbgrader has no pattern of its own.
-_MOODLE = re.compile(r"(?P<student_id>[^/]+)_(?P<file_id>\d+)_assignsubmission_file_?")
-_CANVAS = re.compile(r"(?P<student_id>[^_/]+)_(?:LATE_)?(?P<file_id>\d+)_(?P<timestamp>\d+)_.+")
+# Moodle: a folder or a prefix with the full name and the number in this assignment.
+_MOODLE = re.compile(r"(?P<student_id>[^/]+)_(?P<number>\d+)_assignsubmission_file(?:_.*)?")
+# Canvas: the name to sort by, the user, the file. The files of a user are numbered as they come.
+_CANVAS = re.compile(
+    r"(?P<student_id>[^/]+?)_(?:LATE_)?(?P<number>\d+)_(?P<timestamp>\d+)_.+"
+    r"|(?:LATE_)?(?P<anonymous_id>anon_[A-Za-z0-9]+)_(?P<file_id>\d+)_.+"
+)
+# What Moodle calls everybody where the names are hidden from those who grade.
+_HIDDEN_NAME = "Participant"
 # What nbgrader makes of a student's name in paths and addresses.
 _NOT_IN_A_NAME = re.compile(r"[^\w.@+-]+")
 _MOST_ENTRIES = 100_000
@@ -37,6 +44,8 @@ class Submission:
     member: str = ""
     """Its name inside the zip that `path` is; empty for a file."""
     order: str = ""
+    number: str = ""
+    """Which of those with the same name it is, where an LMS said so."""
 
     def read(self) -> bytes:
         """Return the file; raise Misuse if it is too large or has gone."""
@@ -80,10 +89,18 @@ def find_submissions(
     found: dict[tuple[str, str], Submission] = {}
     refused = []
     reader = _Reader(place, exercises, assignment, re.compile(pattern) if pattern else None)
-    for item in reader.walk():
+    items = list(reader.walk())
+    numbers: dict[tuple[str, str], set[str]] = {}
+    for item in items:
+        if isinstance(item, Submission):
+            numbers.setdefault((item.student, item.slug), set()).add(item.number)
+    for item in items:
         if isinstance(item, Refused):
             refused.append(item)
             continue
+        if len(numbers[item.student, item.slug] - {""}) > 1 or item.student == _HIDDEN_NAME:
+            # Two people of one name.
+            item = replace(item, student=f"{item.student}-{item.number}".rstrip("-"))
         key = item.student, item.slug
         earlier = found.get(key)
         if earlier is None or item.order >= earlier.order:
@@ -156,23 +173,23 @@ class _Reader:
         if isinstance(known, Refused):
             yield known
             return
-        student, slug, order = known
+        student, slug, order, number = known
         if self.assignment is None or slug == self.assignment:
-            yield Submission(student, slug, name, path, member, order)
+            yield Submission(student, slug, name, path, member, order, number)
 
     def _recognize(
         self, name: PurePosixPath, path: Path, member: str
-    ) -> tuple[str, str, str] | Refused:
+    ) -> tuple[str, str, str, str] | Refused:
         slug = self._slug_by_name(name) or self._slug_by_content(name, path, member)
         if slug is None:
             return Refused(str(name), "it belongs to none of the exercises")
-        student, order = self._student(name, slug)
+        student, order, number = self._student(name, slug)
         student = _NOT_IN_A_NAME.sub("-", student).strip("-.")
         if not student:
             return Refused(str(name), "its name does not say whose it is")
         if not order and not member:
             order = f"{path.stat().st_mtime_ns:020d}"
-        return student, slug, order
+        return student, slug, order, number
 
     def _slug_by_name(self, name: PurePosixPath) -> str | None:
         for part in (name.stem, name.parent.name):
@@ -199,18 +216,27 @@ class _Reader:
             return scores[0][1]
         return self.assignment
 
-    def _student(self, name: PurePosixPath, slug: str) -> tuple[str, str]:
-        """Return whose it is, and what tells which of several is the latest."""
+    def _student(self, name: PurePosixPath, slug: str) -> tuple[str, str, str]:
+        """Return whose it is, what tells which of several is the latest, and the LMS's number.
+
+        A user of Canvas keeps the number, so it is part of the name. In Moodle everybody has
+        another one in each assignment.
+        """
         parents = [part for part in name.parts[:-1] if part != slug]
-        for part in parents:
+        for part in (*parents, name.name):
             if match := _MOODLE.fullmatch(part):
-                return match["student_id"], match["file_id"].zfill(12)
+                return match["student_id"], "", match["number"]
         for pattern in self.patterns:
             if match := pattern.match(name.name):
                 groups = match.groupdict()
-                return groups["student_id"], (groups.get("timestamp") or "").zfill(20)
+                if anonymous := groups.get("anonymous_id"):
+                    return anonymous, groups["file_id"].zfill(20), ""
+                student = groups["student_id"]
+                if pattern is _CANVAS:
+                    student = f"{student}-{groups['number']}"
+                return student, (groups.get("timestamp") or "").zfill(20), ""
         if slug in name.parts[:-1]:
             # nbgrader's own layout: STUDENT/EXERCISE/EXERCISE.ipynb.
-            return (parents[-1] if parents else self.place.resolve().parent.name), ""
+            return (parents[-1] if parents else self.place.resolve().parent.name), "", ""
         rest = _COPY.sub("", name.stem).replace(slug, "").strip("-_ .")
-        return rest or (parents[-1] if parents else ""), ""
+        return rest or (parents[-1] if parents else ""), "", ""

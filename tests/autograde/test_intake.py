@@ -66,9 +66,16 @@ def test_loose_notebooks(tmp_path: Path, name: str) -> None:
     [
         (f"Ada Lovelace_4711_assignsubmission_file_/{FIRST}.ipynb", "Ada-Lovelace"),
         (f"Ada Lovelace_4711_assignsubmission_file_/{FIRST}/{FIRST}.ipynb", "Ada-Lovelace"),
-        (f"lovelaceada_12345_67890_{FIRST}.ipynb", "lovelaceada"),
-        (f"lovelaceada_LATE_12345_67890_{FIRST}-1.ipynb", "lovelaceada"),
-        ("lovelaceada_12345_67890_renamed.ipynb", "lovelaceada"),
+        (f"Ada Lovelace_4711_assignsubmission_file/week 1/{FIRST}.ipynb", "Ada-Lovelace"),
+        (f"Ada Lovelace_4711_assignsubmission_file_{FIRST}.ipynb", "Ada-Lovelace"),
+        (f"Šárka O'Brien-Núñez_9_assignsubmission_file/{FIRST}.ipynb", "Šárka-O-Brien-Núñez"),
+        (f"Participant_4711_assignsubmission_file/{FIRST}.ipynb", "Participant-4711"),
+        (f"lovelaceada_12345_67890_{FIRST}.ipynb", "lovelaceada-12345"),
+        (f"lovelaceada_LATE_12345_67890_{FIRST}-1.ipynb", "lovelaceada-12345"),
+        ("lovelaceada_12345_67890_renamed.ipynb", "lovelaceada-12345"),
+        (f"núñez_o_šárka_12345_67890_{FIRST}-2.ipynb", "núñez_o_šárka-12345"),
+        (f"anon_a1B2c_67890_{FIRST}.ipynb", "anon_a1B2c"),
+        (f"LATE_anon_a1B2c_67890_{FIRST}.ipynb", "anon_a1B2c"),
     ],
 )
 def test_a_zip_from_moodle_or_canvas(tmp_path: Path, name: str, student: str) -> None:
@@ -77,6 +84,35 @@ def test_a_zip_from_moodle_or_canvas(tmp_path: Path, name: str, student: str) ->
     assert told(found) == {(student, FIRST)}
     assert not refused
     assert found[0].read() == TEXT.encode()
+
+
+@pytest.mark.parametrize(
+    ("names", "students"),
+    [
+        (
+            [f"Min Kim_{n}_assignsubmission_file/{FIRST}.ipynb" for n in (11, 12)],
+            {"Min-Kim-11", "Min-Kim-12"},
+        ),
+        ([f"kimmin_{n}_6789{n}_{FIRST}.ipynb" for n in (11, 12)], {"kimmin-11", "kimmin-12"}),
+    ],
+)
+def test_two_people_of_one_name_are_two(
+    tmp_path: Path, names: list[str], students: set[str]
+) -> None:
+    found, refused = find_submissions(
+        pack(tmp_path / "all.zip", dict.fromkeys(names, TEXT)), EXERCISES
+    )
+    assert {submission.student for submission in found} == students
+    assert not refused
+
+
+def test_canvas_numbers_files_as_they_come(tmp_path: Path) -> None:
+    names = [f"kimmin_11_{number}_{FIRST}.ipynb" for number in (998, 1001)]
+    found, refused = find_submissions(
+        pack(tmp_path / "all.zip", dict.fromkeys(names, TEXT)), EXERCISES
+    )
+    assert [submission.name for submission in found] == [names[1]]
+    assert [item.name for item in refused] == [names[0]]
 
 
 def test_nbgraders_pattern_comes_first(tmp_path: Path) -> None:
