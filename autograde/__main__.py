@@ -122,6 +122,34 @@ def grade(place: Path | None, tables: Path | None, scheduler: str | None, **opti
 
 
 @main.command()
+@click.argument("lms", type=click.Choice(["canvas", "moodle"]))
+@click.argument("roster", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--assignment", metavar="EXERCISE", help="Export this exercise only.")
+@click.option("--checks", is_flag=True, help="Export the points of each check too.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the file goes.  [classroom/grades/LMS.csv]",
+)
+def export(
+    lms: str, roster: Path, assignment: str | None, checks: bool, output: Path | None
+) -> None:
+    """Fill the gradebook's points into ROSTER, for Canvas or Moodle to import.
+
+    ROSTER is the CSV file that the LMS exports: its gradebook, or a grading worksheet of Moodle.
+    The exit code is 1 if somebody's points found no place in it.
+    """
+    from autograde.exports import export_grades
+
+    target, filled = export_grades(lms, roster, output, assignment=assignment, checks=checks)
+    for line in (*filled.remarks, *filled.lost):
+        click.echo(line, err=True)
+    grades = "1 grade is" if filled.entered == 1 else f"{filled.entered} grades are"
+    click.echo(f"{grades} in {target}: import that file.")
+    sys.exit(1 if filled.lost else 0)
+
+
+@main.command()
 @click.option("--class", "whole_class", is_flag=True, help="Show the class that was graded here.")
 def progress(whole_class: bool) -> None:
     """Show what is done, what is left, and the next step."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-__all__ = ["Graded", "as_csv", "as_gradescope", "as_json", "as_junit", "reason"]
+__all__ = ["Graded", "as_csv", "as_gradescope", "as_json", "as_junit", "plain", "reason"]
 
 # XML 1.0 has no other control characters; an app may print any.
 _PRINTABLE = {number: " " for number in range(32) if chr(number) not in "\t\n\r"} | {
@@ -64,12 +64,12 @@ def as_csv(graded: Iterable[Graded]) -> str:
         broken = row.report["outcome"] == "broken"
         writer.writerow(
             [
-                _plain(row.student),
+                plain(row.student),
                 row.slug,
                 row.report["outcome"],
                 "" if broken else f"{row.report['points']:g}",
                 f"{row.report['max_points']:g}",
-                _plain(reason(row.report)),
+                plain(reason(row.report)),
                 *(_points(points.get(name)) for name in checks),
             ]
         )
@@ -80,7 +80,8 @@ def _points(points: float | None) -> str:
     return "" if points is None else f"{points:g}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -17,7 +17,9 @@ from autograde.exercises import build
 from tasklab.gates import wait_until
 from tests.autograde.courses import NAME, Course, exercise
 
-COMMANDS = {"check", "doctor", "exercises", "grade", "handout", "progress", "reset"}
+COMMANDS = {
+    "check", "doctor", "exercises", "export", "grade", "handout", "progress", "reset",
+}  # fmt: skip
 
 
 @pytest.fixture
