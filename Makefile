@@ -59,6 +59,10 @@ exercises: environment ## Make exercises/ from solutions/
 handout: environment ## Build what students get, as a zip and a folder
 	$(BIN)/autograde handout
 
+.PHONY: gradescope
+gradescope: environment ## Build an autograder zip for each exercise
+	$(BIN)/autograde gradescope
+
 .PHONY: stress
 stress: environment ## Prove each answer N times under load (N=20, K= chooses answers)
 	STRESS_REPEATS=$(N) $(BIN)/python -m pytest -m stress tests/exercises -k "$(K)"

@@ -223,5 +223,26 @@ def handout(output: Path | None) -> None:
     click.echo(f"{bundle} ({size:.1f} MB) and the folder beside it are for your students.")
 
 
+@main.command()
+@click.argument("exercise", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the zips go.  [classroom/gradescope]",
+)
+def gradescope(exercise: tuple[str, ...], output: Path | None) -> None:
+    """Build the autograder that Gradescope runs, a zip for each EXERCISE, or for all."""
+    from autograde.gradescope import build_autograder
+    from autograde.submission import project_root
+
+    root = project_root()
+    folder = output or root / "classroom" / "gradescope"
+    slugs = exercise or sorted(path.name for path in (root / "solutions").glob("[0-9]*"))
+    for slug in slugs:
+        build_autograder(root, slug, folder)
+    zips = "1 zip is" if len(slugs) == 1 else f"{len(slugs)} zips are"
+    click.echo(f"{zips} in {folder}: upload each as the autograder of an assignment of its own.")
+
+
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ from typing import Any
 from autograde.engine import Report, Result, grade
 from autograde.errors import AutogradeError, Misuse
 from autograde.notebooks import parse_notebook, read_notebook
-from autograde.places import Limits, OwnMachine, Sandbox
+from autograde.places import Confined, Limits, OwnMachine, Sandbox
 from autograde.submission import Exercise, rebuild
 from tasklab.verdicts import Outcome, Verdict
 
@@ -65,7 +65,9 @@ def load_exercises(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def grade_task(task: Task, *, warm: bool = True) -> dict[str, Any]:
+def grade_task(
+    task: Task, *, confined: type[Confined] = Sandbox, warm: bool = True
+) -> dict[str, Any]:
     """Grade one submission and return the report as JSON; whatever happens, there is one."""
     exercise, instructor = _exercise(task.slug, task.instructor)
     try:
@@ -75,7 +77,7 @@ def grade_task(task: Task, *, warm: bool = True) -> dict[str, Any]:
     try:
         notebook, remarks = rebuild(instructor, submitted)
         place: Callable[..., OwnMachine] = (
-            functools.partial(Sandbox, limits=task.limits) if task.sandbox else OwnMachine
+            functools.partial(confined, limits=task.limits) if task.sandbox else OwnMachine
         )
         files = exercise.files_of(notebook)
         place = functools.partial(place, warm=warm)

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autograde.errors import Misuse
@@ -14,7 +14,7 @@ from autograde.exercises import find_stale
 from autograde.notebooks import read_notebook, source_of
 from autograde.syllabus import exercise_table, lesson_table
 
-__all__ = ["NAME", "build_handout"]
+__all__ = ["NAME", "build_handout", "kept_files"]
 
 NAME = "vanishing-tasks"
 _FOLDERS = ("notebooks", "exercises", "tasklab", "autograde")
@@ -79,7 +79,7 @@ def _is_bundle(folder: Path) -> bool:
 
 
 def _contents(root: Path) -> dict[str, bytes]:
-    files = {name: (root / name).read_bytes() for name in (*_FILES, *_kept(root))}
+    files = {name: (root / name).read_bytes() for name in (*_FILES, *kept_files(root, _FOLDERS))}
     for name in [name for name in files if re.fullmatch(r"exercises/[^/]+/[^/]+\.ipynb", name)]:
         files[f"exercises/.starters/{Path(name).name}"] = files[name]  # for `autograde reset`
     files["Makefile"] = _makefile((root / "Makefile").read_text(encoding="utf-8")).encode()
@@ -88,14 +88,14 @@ def _contents(root: Path) -> dict[str, bytes]:
     return files
 
 
-def _kept(root: Path) -> Iterator[str]:
+def kept_files(root: Path, folders: Sequence[str]) -> Iterator[str]:
     """The files that git keeps of the folders, or all but what runs leave where there is no git."""
-    listing = ["git", "-C", str(root), "ls-files", "-z", "--", *_FOLDERS]
+    listing = ["git", "-C", str(root), "ls-files", "-z", "--", *folders]
     listed = subprocess.run(listing, capture_output=True) if shutil.which("git") else None
     if listed is not None and listed.returncode == 0 and listed.stdout:
         yield from (name for name in listed.stdout.decode().split("\0") if name)
         return
-    for folder in _FOLDERS:
+    for folder in folders:
         for path in sorted((root / folder).rglob("*")):
             hidden = any(part.startswith((".", "__")) for part in path.parts[len(root.parts) :])
             left = any(path.match(pattern) for pattern in _LEFT_BY_RUNS)

@@ -121,12 +121,15 @@ class OwnMachine(Launcher):
         return self.files[name]
 
 
-class Sandbox(OwnMachine):
-    """Run the answer behind bubblewrap: its own processes, files, user, IPC and network.
+class Confined(OwnMachine):
+    """Run the answer as a user of its own, within limits.
 
-    Only pipes and sockets cross the wall, and every socket belongs to the network inside: one
-    from outside, though it only listens, could be turned into a connection to the outside.
+    What it leaves running is killed, what it leaves where it may write is removed. Every socket
+    comes from its side: one from outside, though it only listens, could be turned into a
+    connection to the outside.
     """
+
+    home = _HOME_INSIDE
 
     def __init__(
         self, files: Mapping[str, str], *, warm: bool = True, limits: Limits | None = None
@@ -135,9 +138,7 @@ class Sandbox(OwnMachine):
         self.limits = limits or Limits()
         self._exceeded = ""
         self._closes_at = math.inf
-        self._program = sandbox_program()
         self._user = _FIRST_USER + (os.getpid() * 101 + next(_sandboxes)) % _USERS
-        self._outside: dict[int, int] = {}
 
     def start(self) -> Self:
         self._closes_at = time.monotonic() + self.limits.wall_time
@@ -154,13 +155,16 @@ class Sandbox(OwnMachine):
         keeper = self.control.process
         if keeper is None:
             return
-        # The first is the keeper itself.
-        pids = descendants(keeper.pid)[1:]
+        pids = self.answers_pids(keeper.pid)
         usage = measure(pids, self.limits.memory)
         if not self._exceeded:
             self._exceeded = self._judge(usage)
         if self._exceeded:
             kill_all(pids)
+
+    def answers_pids(self, keeper: int) -> list[int]:
+        """Every process below the keeper with that process id."""
+        return descendants(keeper)
 
     def _judge(self, usage: Usage) -> str:
         if usage.memory > self.limits.memory:
@@ -174,29 +178,17 @@ class Sandbox(OwnMachine):
             return f"the checks of this app took more than {self.limits.wall_time} s"
         return ""
 
-    def command(self, descriptor: int) -> list[str]:
-        return [
-            *wall(self._program),
-            "--size", SPACE, "--perms", "0777", "--tmpfs", _HOME_INSIDE,
-            "--ro-bind", str(tasklab.keeper.__file__), _KEEPER_INSIDE,
-            "--remount-ro", "/",
-            "--chdir", _HOME_INSIDE,
-            "--", sys.executable, _KEEPER_INSIDE, *self.keeper_arguments(descriptor), "--guard",
-            *(["--user", str(self._user)] if os.geteuid() == 0 else []),
-            *(["--filter", steering_filter().hex()] if steering_filter() else []),
-        ]  # fmt: skip
-
     def environment(self) -> dict[str, str]:
         return {
             "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
-            "HOME": _HOME_INSIDE,
+            "HOME": self.home,
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
             # Each arena reserves 64 MiB of addresses, and there is a limit on those.
             "MALLOC_ARENA_MAX": "2",
             # Nobody behind the wall has a certificate. httpx would read 140 of the world's
             # authorities for each client, which costs more than a server's start.
-            "SSL_CERT_DIR": _HOME_INSIDE,
+            "SSL_CERT_DIR": self.home,
         }
 
     def restrictions(self) -> dict[str, Any]:
@@ -208,6 +200,45 @@ class Sandbox(OwnMachine):
 
     def open_socket(self) -> socket.socket:
         return self.control.request_socket("socket")
+
+    def excess(self, exit_code: int | None = None) -> str:
+        if self._exceeded:
+            return self._exceeded
+        if exit_code == -signal.SIGXCPU:
+            return f"the app used more than {self.limits.processor_time} s of processor time"
+        if exit_code == -signal.SIGKILL:
+            return "it was killed: it may have used too much memory or processor time"
+        return ""
+
+
+class Sandbox(Confined):
+    """Run the answer behind bubblewrap: its own processes, files, user, IPC and network.
+
+    Only pipes and sockets cross the wall, and every socket belongs to the network inside.
+    """
+
+    def __init__(
+        self, files: Mapping[str, str], *, warm: bool = True, limits: Limits | None = None
+    ) -> None:
+        super().__init__(files, warm=warm, limits=limits)
+        self._program = sandbox_program()
+        self._outside: dict[int, int] = {}
+
+    def answers_pids(self, keeper: int) -> list[int]:
+        # Below bubblewrap, the first is the keeper itself.
+        return super().answers_pids(keeper)[1:]
+
+    def command(self, descriptor: int) -> list[str]:
+        return [
+            *wall(self._program),
+            "--size", SPACE, "--perms", "0777", "--tmpfs", _HOME_INSIDE,
+            "--ro-bind", str(tasklab.keeper.__file__), _KEEPER_INSIDE,
+            "--remount-ro", "/",
+            "--chdir", _HOME_INSIDE,
+            "--", sys.executable, _KEEPER_INSIDE, *self.keeper_arguments(descriptor), "--guard",
+            *(["--user", str(self._user)] if os.geteuid() == 0 else []),
+            *(["--filter", steering_filter().hex()] if steering_filter() else []),
+        ]  # fmt: skip
 
     def spawn(self, *arguments: Any, **options: Any) -> Child:
         child = super().spawn(*arguments, **options)
@@ -225,15 +256,6 @@ class Sandbox(OwnMachine):
         if pid not in self._outside:
             raise ProcessLookupError(f"process {pid} of the sandbox has ended")
         return self._outside[pid]
-
-    def excess(self, exit_code: int | None = None) -> str:
-        if self._exceeded:
-            return self._exceeded
-        if exit_code == -signal.SIGXCPU:
-            return f"the app used more than {self.limits.processor_time} s of processor time"
-        if exit_code == -signal.SIGKILL:
-            return "it was killed: it may have used too much memory or processor time"
-        return ""
 
     def processes(self) -> list[psutil.Process]:
         # The first is the keeper: bubblewrap's only child, and process 1 inside.

@@ -117,9 +117,10 @@ class Job(NamedTuple):
 class Keeper:
     """Serve the requests that come over one control socket."""
 
-    def __init__(self, control: socket.socket, *, guard: bool) -> None:
+    def __init__(self, control: socket.socket, *, guard: bool, alone: bool = False) -> None:
         self.control = control
         self.guard = guard
+        self.alone = alone
         self.home = os.getcwd() if guard else ""
         self.buffer = b""
         self.descriptors: list[int] = []
@@ -232,7 +233,7 @@ class Keeper:
     def sweep(self) -> None:
         """Kill every process that was started here and all that those started."""
         while self.reap():
-            if self.guard and os.getpid() == 1:
+            if self.alone:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(-1, signal.SIGKILL)
             else:
@@ -266,6 +267,8 @@ class Keeper:
         for place in (self.home, *(("/tmp", "/dev/shm") if self.guard else ())):
             for name in os.listdir(place):
                 path = os.path.join(place, name)
+                if path == self.home:
+                    continue
                 # A tree too deep for rmtree stays.
                 with contextlib.suppress(OSError, RecursionError):
                     if os.path.isdir(path) and not os.path.islink(path):
@@ -301,10 +304,12 @@ def main() -> Job | None:
     """Keep what the command line asks for: DESCRIPTOR and options.
 
     --warm MODULE,MODULE imports these at once; --user N becomes that user; --filter HEX obeys that
-    seccomp program. With --guard, no process of the same user may look into this one or steer it.
+    seccomp program. With --guard, no process of the same user may look into this one or steer it,
+    and as process 1, or as a user of its own, it ends everything that it may.
     """
     descriptor, *options = sys.argv[1:]
     guard = "--guard" in options
+    alone = guard and (os.getpid() == 1 or "--user" in options)
     control = socket.socket(fileno=int(descriptor))
     # The folder of this file must not offer its modules to the processes started here.
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]
@@ -312,7 +317,10 @@ def main() -> Job | None:
         become_user(int(options[options.index("--user") + 1]))
     if "--filter" in options:
         forbid(bytes.fromhex(options[options.index("--filter") + 1]))
-    prctl(_DUMPABLE if guard else _SUBREAPER, 0 if guard else 1)
+    if guard:
+        prctl(_DUMPABLE, 0)
+    if os.getpid() != 1:
+        prctl(_SUBREAPER, 1)
     if "--warm" in options:
         # gunicorn notes the current folder when it is imported; "." still holds in a later one.
         os.environ["PWD"] = "."
@@ -323,7 +331,7 @@ def main() -> Job | None:
         gc.enable()
         # No collection in a forked child then looks at, and so copies, what is shared.
         gc.freeze()
-    keeper = Keeper(control, guard=guard)
+    keeper = Keeper(control, guard=guard, alone=alone)
     job = keeper.keep()
     if job is None:
         keeper.sweep()

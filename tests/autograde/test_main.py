@@ -18,7 +18,8 @@ from tasklab.gates import wait_until
 from tests.autograde.courses import NAME, Course, exercise
 
 COMMANDS = {
-    "check", "doctor", "exercises", "export", "grade", "handout", "progress", "reset",
+    "check", "doctor", "exercises", "export", "grade", "gradescope", "handout", "progress",
+    "reset",
 }  # fmt: skip
 
 
