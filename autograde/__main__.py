@@ -71,8 +71,8 @@ def main() -> None:
 def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
     """Check your own work on EXERCISE: a folder, a notebook, or a number such as 06."""
     from autograde.check import check_work, collect_work
-    from autograde.progress import note_check
-    from autograde.reports import result_text, summary_text
+    from autograde.progress import note_check, steps_after
+    from autograde.reports import next_text, result_text, summary_text
     from autograde.submission import project_root
 
     work = collect_work(exercise, from_files=files)
@@ -88,14 +88,17 @@ def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
     # What a check prints is not the report's.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         report = check_work(work, sandbox=sandbox, on_result=show)
-    note_check(project_root(), report.as_json())
+    told = report.as_json()
+    note_check(project_root(), told)
+    if told["outcome"] == "passed":
+        told["next"] = steps_after(project_root(), told["exercise"])
     if as_json:
-        click.echo(json.dumps(report.as_json(), indent=2))
+        click.echo(json.dumps(told, indent=2))
     else:
         click.echo()
         for remark in report.remarks:
             click.echo(f"Note: {remark}")
-        click.echo(summary_text(report.as_json()))
+        click.echo("\n".join(filter(None, (summary_text(told), next_text(told)))))
     sys.exit(_EXIT_CODES[report.outcome.value])
 
 
@@ -153,11 +156,11 @@ def export(
 @click.option("--class", "whole_class", is_flag=True, help="Show the class that was graded here.")
 def progress(whole_class: bool) -> None:
     """Show what is done, what is left, and the next step."""
-    from autograde.progress import class_text, read_standings, standings_text
+    from autograde.progress import class_text, parts_text, read_parts
     from autograde.submission import project_root
 
     root = project_root()
-    click.echo(class_text(root) if whole_class else standings_text(read_standings(root)))
+    click.echo(class_text(root) if whole_class else parts_text(read_parts(root)))
 
 
 @main.command()
@@ -188,14 +191,14 @@ def doctor() -> None:
 @click.option("--check", "only_check", is_flag=True, help="Say what is stale; write nothing.")
 @click.argument("names", nargs=-1)
 def exercises(only_check: bool, names: tuple[str, ...]) -> None:
-    """Generate exercises/ and the README's table from solutions/, all or the named ones."""
+    """Generate exercises/ and the pages' tables from solutions/, all or the named ones."""
     from autograde.exercises import build, find_stale
     from autograde.submission import project_root
-    from autograde.syllabus import stale_readme, write_readme
+    from autograde.syllabus import stale_tables, write_tables
 
     root = project_root()
     if only_check:
-        stale = [*find_stale(root), *stale_readme(root)]
+        stale = [*find_stale(root), *stale_tables(root)]
         for line in stale:
             click.echo(line, err=True)
         if stale:
@@ -203,7 +206,7 @@ def exercises(only_check: bool, names: tuple[str, ...]) -> None:
             sys.exit(1)
         return
     build(root, list(names) or None)
-    write_readme(root)
+    write_tables(root)
 
 
 @main.command()

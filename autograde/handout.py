@@ -36,9 +36,9 @@ make lab    # opens the first lesson in JupyterLab
 
 The first time, this builds `.venv`, which takes some minutes. Every exercise page has a cell that
 checks your answer; in a terminal it is `.venv/bin/autograde check 06`. Some checks are hidden: they
-are not in this copy, and your teacher runs them. `.venv/bin/autograde progress` shows what is done
-and the next step. `.venv/bin/autograde reset 06` gives an exercise back as you got it, and keeps
-your version beside it.
+are not in this copy, and your teacher runs them. `.venv/bin/autograde progress` shows what is done,
+how many minutes are left, and the page to open next. `.venv/bin/autograde reset 06` gives an
+exercise back as you got it, and keeps your version beside it.
 
 ## Lessons
 

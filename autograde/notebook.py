@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-from autograde.reports import report_html, result_text, summary_text
+from autograde.reports import next_text, report_html, result_text, summary_text
 
 __all__ = ["check_exercise"]
 
@@ -22,7 +22,8 @@ class _Shown:
         seen: set[str] = set()
         lines = [*self.report["remarks"]]
         lines += [result_text(result, seen) for result in self.report["results"]]
-        return "\n".join([*lines, "", summary_text(self.report)])
+        closing = filter(None, (summary_text(self.report), next_text(self.report)))
+        return "\n".join([*lines, "", *closing])
 
     def _repr_html_(self) -> str:
         return report_html(self.report)

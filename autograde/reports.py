@@ -7,7 +7,7 @@ from typing import Any
 
 from tasklab.verdicts import Outcome, Verdict
 
-__all__ = ["report_html", "result_text", "summary_text"]
+__all__ = ["next_text", "report_html", "result_text", "summary_text"]
 
 _SAME = "the same as above"
 
@@ -44,6 +44,25 @@ def summary_text(report: dict[str, Any]) -> str:
     )
 
 
+def next_text(report: dict[str, Any]) -> str:
+    """After one's own check passed: the part that it finished, and the next page to open."""
+    step = report.get("next", {})
+    return _next(step, step.get("said", ""), step.get("page", ""))
+
+
+def _next_html(report: dict[str, Any]) -> str:
+    """The same with a link, from an exercise's folder to a page of the course."""
+    step = report.get("next", {})
+    said, page = html.escape(step.get("said", "")), html.escape(step.get("page", ""))
+    words = _next(step, said, page and f'<a href="../../{page}">{page}</a>')
+    return f"<p>{words}</p>" if words else ""
+
+
+def _next(step: dict[str, Any], said: str, page: str) -> str:
+    minutes = ", {} to {} minutes".format(*step["minutes"]) if step.get("minutes") else ""
+    return " ".join(filter(None, (said, page and f"Next: {page}{minutes}.")))
+
+
 def _summary(report: dict[str, Any], all_is_well: str) -> str:
     broken = sum(result["outcome"] == "broken" for result in report["results"])
     total = f"{report['points']:g} of {report['max_points']:g} points"
@@ -74,5 +93,6 @@ def report_html(report: dict[str, Any]) -> str:
     remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in report["remarks"])
     return (
         '<div style="background:#fff;color:#1a1a1a;padding:.2em .6em">'
-        f"{remarks}{''.join(parts)}<p><strong>{html.escape(summary_text(report))}</strong></p></div>"
+        f"{remarks}{''.join(parts)}<p><strong>{html.escape(summary_text(report))}</strong></p>"
+        f"{_next_html(report)}</div>"
     )

@@ -101,11 +101,18 @@ def test_a_visible_check_runs_from_it_alone_and_promises_no_more(students: Path)
 
 
 def test_progress_and_reset_work_from_it_alone(students: Path) -> None:
+    """The warm-up arrives solved, and is all of the first part."""
     env = {**os.environ, "PYTHONPATH": str(students)}
-    for words in (["progress"], ["reset", EXERCISE]):
+    said = {}
+    for words in (["check", "00"], ["progress"], ["reset", "00"]):
         command = [sys.executable, "-P", "-m", "autograde", *words]
         done = subprocess.run(command, cwd=students, env=env, capture_output=True, text=True)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
+        said[words[0]] = done.stdout
+
+    page = "Next: notebooks/01-after-the-response.ipynb, 25 to 45 minutes"
+    assert f"That was all of part 00, start here. {page}.\n" in said["check"]
+    assert f"\n{page}; then exercises/02-only-half-the-letters/" in said["progress"]
 
 
 @pytest.mark.long

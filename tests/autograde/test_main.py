@@ -76,7 +76,7 @@ def test_what_was_not_foreseen_is_one_sentence(
     def stumble(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("autograde.progress.read_standings", stumble)
+    monkeypatch.setattr("autograde.progress.read_parts", stumble)
     told = CliRunner().invoke(main, ["progress"])
     assert told.exit_code == 3
     assert "autograde itself stumbled (ZeroDivisionError: oh)" in told.output
