@@ -15,7 +15,7 @@ from autograde.nbgrader_config import configure, ignored_names
 from autograde.notebooks import read_notebook, source_of
 from autograde.planting import check_notebook
 
-__all__ = ["build", "find_stale", "generate_starter"]
+__all__ = ["Listener", "build", "find_stale", "generate_starter"]
 
 
 def build(root: Path, only: Iterable[str] | None = None) -> list[str]:
@@ -115,7 +115,7 @@ def _generate(root: Path, names: list[str], target: Path) -> None:
         step for step in config.GenerateAssignment.preprocessors if step is not SaveCells
     ]
     log = logging.Logger("nbgrader")  # noqa: LOG001 - one of its own: the terminal stays quiet
-    said = _Listener()
+    said = Listener()
     log.addHandler(said)
     coursedir = CourseDirectory(config=config, log=log)
     for name in names:
@@ -126,7 +126,7 @@ def _generate(root: Path, names: list[str], target: Path) -> None:
             raise Misuse(f"nbgrader cannot generate {name}: {said.reason()}") from None
 
 
-class _Listener(logging.Handler):
+class Listener(logging.Handler):
     """Keep what nbgrader logs as an error, among it the traceback of what it caught."""
 
     def __init__(self) -> None:

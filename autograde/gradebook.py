@@ -22,7 +22,8 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from traitlets.config import Config
 
-from autograde.errors import BrokenEnvironment
+from autograde.errors import BrokenEnvironment, Misuse
+from autograde.exercises import Listener
 from autograde.preprocessors import ready_reports
 from autograde.rosters import Score
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from autograde.engine import Report
 
 __all__ = ["Classroom"]
+
+_OTHER_CELLS = "Cannot add or remove cells"
 
 
 class Classroom:
@@ -133,15 +136,28 @@ class Classroom:
 
 
 def _convert(kind: type, config: Config, **traits: Any) -> None:
-    coursedir = CourseDirectory(config=config)
-    converter = kind(coursedir=coursedir, config=config)
+    log = logging.Logger("nbgrader")  # noqa: LOG001 - one of its own: the terminal stays quiet
+    said = Listener()
+    log.addHandler(said)
+    coursedir = CourseDirectory(config=config, log=log)
+    converter = kind(coursedir=coursedir, config=config, log=log)
     for name, value in traits.items():
         setattr(converter, name, value)
-    converter.log.setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         # nbgrader's own use of SQLAlchemy, which is not this project's to mend.
         warnings.simplefilter("ignore", SAWarning)
-        converter.start()
+        try:
+            converter.start()
+        except NbGraderException as error:
+            if _OTHER_CELLS in said.reason():
+                slug = config.CourseDirectory.assignment_id
+                raise Misuse(
+                    f"{slug} has checks or answers more or less than when its first submission was "
+                    "graded, which nbgrader does not take. Put them back (a check of 0 points "
+                    f"counts for nothing), or run `nbgrader db assignment remove {slug} --force`, "
+                    "which forgets all its grades and comments; then run the same command again."
+                ) from error
+            raise
 
 
 @contextmanager

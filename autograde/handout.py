@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ _TARGETS = ("help", "environment", "lab", "clean", "sterile")
 _LEFT_BY_RUNS = ("*.pyc", "*.log", "newsletter.py", "gunicorn.conf.py", "Procfile")
 # A zip cannot name an earlier day, and two builds of the same files are equal.
 _DATE = (1980, 1, 1, 0, 0, 0)
+_LINK = r"\[([^\]]+)\]\(\.\./exercises/([^/)]+)/[^)]*\)"
+# With the lines that it goes on over.
+_ITEM = re.compile(rf"^- {_LINK}.*(?:\n  .*)*(?:\n|\Z)", re.MULTILINE)
 _README = """\
 # Vanishing Tasks
 
@@ -72,6 +76,22 @@ def build_handout(root: Path, output: Path) -> Path:
     return _pack(folder, output / f"{NAME}.zip")
 
 
+def _without_dead_links(lesson: bytes, known: set[str]) -> bytes:
+    """The lesson without what sends to an exercise that is left out; a sentence may name it."""
+    notebook = json.loads(lesson)
+    changed = False
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = source_of(cell)
+            kept = _ITEM.sub(lambda item: item[0] if item[2] in known else "", text)
+            kept = re.sub(_LINK, lambda link: link[0] if link[2] in known else link[1], kept)
+            if kept != text:
+                cell["source"], changed = kept.splitlines(keepends=True), True
+    return (
+        (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode() if changed else lesson
+    )
+
+
 def _is_bundle(folder: Path) -> bool:
     """Whether it may be written anew: an empty folder or clone, or what was built here before."""
     names = {path.name for path in folder.iterdir()} - {".git"}
@@ -83,6 +103,9 @@ def _contents(root: Path) -> dict[str, bytes]:
     for name in [name for name in files if re.fullmatch(r"exercises/[^/]+/[^/]+\.ipynb", name)]:
         files[f"exercises/.starters/{Path(name).name}"] = files[name]  # for `autograde reset`
     files["Makefile"] = _makefile((root / "Makefile").read_text(encoding="utf-8")).encode()
+    known = {Path(name).stem for name in files if name.startswith("exercises/")}
+    for name in [name for name in files if re.fullmatch(r"notebooks/[^/]+\.ipynb", name)]:
+        files[name] = _without_dead_links(files[name], known)
     readme = _README.format(lessons=lesson_table(root), exercises=exercise_table(root))
     files["README.md"] = readme.encode()
     return files
@@ -93,7 +116,8 @@ def kept_files(root: Path, folders: Sequence[str]) -> Iterator[str]:
     listing = ["git", "-C", str(root), "ls-files", "-z", "--", *folders]
     listed = subprocess.run(listing, capture_output=True) if shutil.which("git") else None
     if listed is not None and listed.returncode == 0 and listed.stdout:
-        yield from (name for name in listed.stdout.decode().split("\0") if name)
+        names = listed.stdout.decode().split("\0")
+        yield from (name for name in names if name and (root / name).is_file())
         return
     for folder in folders:
         for path in sorted((root / folder).rglob("*")):

@@ -29,6 +29,7 @@ _HIDDEN_NAME = "Participant"
 # What nbgrader makes of a student's name in paths and addresses.
 _NOT_IN_A_NAME = re.compile(r"[^\w.@+-]+")
 _MOST_ENTRIES = 100_000
+_NUMBERED = re.compile(r"\d+-")
 _COPY = re.compile(r"(?:[-_ ]?copy ?\d*|[-_ ]?\(\d+\)|-\d{1,2})$", re.IGNORECASE)
 
 
@@ -180,7 +181,10 @@ class _Reader:
     def _recognize(
         self, name: PurePosixPath, path: Path, member: str
     ) -> tuple[str, str, str, str] | Refused:
-        slug = self._slug_by_name(name) or self._slug_by_content(name, path, member)
+        slug = self._slug_by_name(name)
+        if slug is None and name.stem == name.parent.name and _NUMBERED.match(name.stem):
+            return Refused(str(name), f"there is no exercise {name.stem} in this course")
+        slug = slug or self._slug_by_content(name, path, member)
         if slug is None:
             return Refused(str(name), "it belongs to none of the exercises")
         student, order, number = self._student(name, slug)
@@ -213,7 +217,8 @@ class _Reader:
             ((len(ids & set(names)), slug) for slug, names in self.exercises.items()), reverse=True
         )
         if scores and scores[0][0] and (len(scores) == 1 or scores[0][0] > scores[1][0]):
-            return scores[0][1]
+            # Exercises share some names: fewer of them is one that this course has no more.
+            return scores[0][1] if 4 * scores[0][0] > 3 * len(ids) else self.assignment
         return self.assignment
 
     def _student(self, name: PurePosixPath, slug: str) -> tuple[str, str, str]:

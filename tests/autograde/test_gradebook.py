@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,13 @@ from nbgrader.api import Gradebook
 
 from autograde.batch import Task, grade_task
 from autograde.engine import Report
+from autograde.errors import Misuse
 from autograde.exercises import build
 from autograde.gradebook import Classroom
 from autograde.nbgrader_config import load_config
 from autograde.places import Limits
 from tasklab import postgres_server
-from tests.autograde.courses import NAME, Course, exercise
+from tests.autograde.courses import NAME, Course, exercise, find
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning"),
@@ -36,8 +38,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Course:
 @pytest.fixture(scope="module")
 def reports(made: Course) -> dict[str, Report]:
     """What the engine says of a right and a wrong answer."""
-    import json
-
     source = json.dumps(made.read_source())
     found = {}
     for name, content in {"right": made.fix(), "wrong": made.fix(wrong=True)}.items():
@@ -92,6 +92,22 @@ def test_a_score_given_by_a_person_stays(classroom: Classroom, reports: dict[str
         gradebook.db.commit()
     classroom.enter("ada", NAME, reports["right"])
     assert classroom.score("ada", NAME) == (4.5, 5)
+
+
+def test_a_check_that_is_gone_is_told_in_a_sentence(
+    classroom: Classroom, made: Course, reports: dict[str, Report]
+) -> None:
+    """Once there are grades for its cells, nbgrader lets an exercise neither lose nor gain one."""
+    classroom.keep("ada", NAME, json.dumps(made.fix()).encode())
+    classroom.enter("ada", NAME, reports["right"])
+    course = Course(classroom.root)
+    source = course.read_source()
+    source["cells"].remove(find(source, "health-answers"))
+    course.source(source)
+
+    with pytest.raises(Misuse, match=f"^{NAME} has checks or answers more or less than when"):
+        Classroom(classroom.config).enter("ada", NAME, reports["right"])
+    assert classroom.score("ada", NAME) == (5.0, 5.0)
 
 
 def test_a_submission_is_kept_as_it_came(classroom: Classroom) -> None:

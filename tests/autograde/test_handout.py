@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from autograde.errors import Misuse
-from autograde.handout import NAME, build_handout
+from autograde.handout import NAME, _contents, build_handout
 from autograde.notebooks import read_notebook, source_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,6 +141,30 @@ def test_what_was_handed_out_before_goes_and_the_history_stays(tmp_path: Path) -
     assert (folder / ".git" / "HEAD").is_file()
     with zipfile.ZipFile(bundle) as packed:
         assert not [name for name in packed.namelist() if ".git/" in name]
+
+
+def test_an_exercise_that_is_left_out_is_left_out_of_the_lessons_too(tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    for folder in ("notebooks", "exercises", "tasklab"):
+        shutil.copytree(ROOT / folder, course / folder, ignore=shutil.ignore_patterns(".*"))
+    for name in ("LICENSE", "environment.yml", "pyproject.toml", "requirements.lock", "Makefile"):
+        shutil.copy(ROOT / name, course)
+    shutil.rmtree(course / EXERCISE)
+    files = _contents(course)
+    lessons = {
+        name: text.decode() for name, text in files.items() if re.match("notebooks/.*b$", name)
+    }
+
+    assert not [name for name, text in lessons.items() if f"../{EXERCISE}/" in text]
+    lesson = lessons["notebooks/03-who-holds-the-loop.ipynb"]
+    assert "[07-forty-letters-then-nothing](../exercises/07" in lesson
+    assert "letter is on its way, and nobody else gets an answer." not in lesson
+    assert (
+        "In 06-everyone-waits-for-one-letter a letter is"
+        in lessons["notebooks/00-start-here.ipynb"]
+    )
+    untouched = "notebooks/07-restarts-and-deploys.ipynb"
+    assert files[untouched] == (ROOT / untouched).read_bytes()
 
 
 @pytest.mark.parametrize("files", [["thesis.tex"], ["README.md", "solutions/01/01.ipynb"]])

@@ -196,3 +196,19 @@ def test_something_else_is_one_sentence(tmp_path: Path) -> None:
         find_submissions(tmp_path / "grades.csv", EXERCISES)
     with pytest.raises(Misuse, match="There is no"):
         find_submissions(tmp_path / "nothing", EXERCISES)
+
+
+def test_work_on_an_exercise_that_was_left_out_counts_for_no_other(tmp_path: Path) -> None:
+    """Most exercises have some names in common."""
+    cells = [answer(name=name) for name in ("answer-newsletter", "letter-arrives", "answered")]
+    text = json.dumps(notebook(*cells, answer(name="deploy-waits")))
+    write(tmp_path, "ada/03-left-out/03-left-out.ipynb")
+    write(tmp_path, "mine/renamed.ipynb", text=text)
+    found, refused = find_submissions(tmp_path, EXERCISES)
+    assert not found
+    assert refused == [
+        Refused(
+            "ada/03-left-out/03-left-out.ipynb", "there is no exercise 03-left-out in this course"
+        ),
+        Refused("mine/renamed.ipynb", "it belongs to none of the exercises"),
+    ]

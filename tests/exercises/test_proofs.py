@@ -85,7 +85,7 @@ def test_exercise_is_complete(slug: str) -> None:
     hidden = sum(check.points for check in exercise.checks if check.hidden)
     folder = Path(__file__).parent / slug
 
-    assert exercise.points == 10
+    assert exercise.points > 0
     assert 3 <= len(exercise.checks) <= 5
     assert hidden >= 5
     assert len(list(folder.glob("wrong/*.py"))) >= 4
