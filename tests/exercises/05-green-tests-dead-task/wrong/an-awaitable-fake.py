@@ -1,4 +1,4 @@
-# fails: other-broken-apps
+# fails: sound-app-passes
 # A fake that must be awaited tells the two apps apart; it only fits apps that have a postman.
 """Tests of the newsletter, against a mailroom of their own."""
 
