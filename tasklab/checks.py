@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CheckBroken", "CheckFailed", "check", "hidden_check", "record_verdicts"]
 
-_NOT_LOOKED_AT = "not looked at yet, because “{after}” did not pass"
+_NOT_LOOKED_AT = "not looked at yet: first mend “{after}”"
+_NOT_RUN = "not looked at yet: first run “{after}”"
 _BROKEN = "the bench stumbled, not your code: {why}"
 _RUN_AGAIN = "run it again; if it stays, tell who gave you the exercise"
 _HUNG_UP = "the server hung up without an answer ({error})"
@@ -48,6 +49,10 @@ class CheckBroken(_VerdictRaised):
 class _Unmet(Exception):
     def __init__(self, saw: str, expected: str, look: str) -> None:
         self.saw, self.expected, self.look = saw, expected, look
+
+
+class _Unlooked(Exception):
+    """Nothing was seen, so nothing can be said of it but what comes first."""
 
 
 _recorder: ContextVar[list[Verdict] | None] = ContextVar("recorder", default=None)
@@ -99,10 +104,10 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         earlier = known.get(self.after)
         if earlier is not None and earlier.outcome is Outcome.BROKEN:
             raise BenchBroken(f"“{self.after}” was broken")
-        if earlier is None or earlier.outcome is not Outcome.PASSED:
-            raise _Unmet(
-                _NOT_LOOKED_AT.format(after=self.after), f"“{self.after}” passes first", ""
-            )
+        if earlier is None:
+            raise _Unlooked(_NOT_RUN.format(after=self.after))
+        if earlier.outcome is not Outcome.PASSED:
+            raise _Unlooked(_NOT_LOOKED_AT.format(after=self.after))
 
     def passes(self, saw: str) -> None:
         """Say what was seen, for the verdict of a check that passes."""
@@ -134,7 +139,9 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
             case None:
                 return Verdict(Outcome.PASSED, self.slug, self._passed)
             case _Unmet():
-                return self._failed(error.saw, error.expected, error.look)
+                return self._failed(error.saw, error.expected, error.look or self.look)
+            case _Unlooked():
+                return self._failed(str(error), "", "")
             case ServerDidNotStart():
                 return self._failed(str(error), "a server that starts and takes requests")
             case DeadlinePassed():
@@ -154,8 +161,9 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
             )
         return self._broken(f"{type(error).__name__}: {error}")
 
-    def _failed(self, saw: str, expected: str, look: str = "") -> Verdict:
-        return Verdict(Outcome.FAILED, self.slug, saw, expected, look or self.look)
+    def _failed(self, saw: str, expected: str, look: str | None = None) -> Verdict:
+        chosen = self.look if look is None else look
+        return Verdict(Outcome.FAILED, self.slug, saw, expected, chosen)
 
     def _broken(self, why: str) -> Verdict:
         return Verdict(Outcome.BROKEN, self.slug, _BROKEN.format(why=why), "", _RUN_AGAIN)

@@ -82,11 +82,23 @@ def test_ctrl_c_is_no_verdict(verdicts: list[Verdict]) -> None:
 
 def test_a_check_after_one_that_failed_fails_unlooked(verdicts: list[Verdict]) -> None:
     for slug, good in (("first", False), ("second", True), ("third", True)):
-        with check(slug, after=None if slug == "first" else "first") as found:
+        with check(slug, look="there", after=None if slug == "first" else "first") as found:
             found.require()
             found.expect(good, saw="x", expected="y")
     assert [verdict.outcome for verdict in verdicts] == [Outcome.FAILED] * 3
-    assert "not looked at yet, because “first” did not pass" in verdicts[2].saw
+    # One line: where to look is said by the check that looked.
+    assert str(verdicts[2]).splitlines() == [
+        "✘ failed  third",
+        "    saw       not looked at yet: first mend “first”",
+    ]
+
+
+def test_a_check_after_one_that_never_ran_says_so(verdicts: list[Verdict]) -> None:
+    with check("second", look="there", after="first") as found:
+        found.require()
+    assert only(verdicts) == Verdict(
+        Outcome.FAILED, "second", "not looked at yet: first run “first”"
+    )
 
 
 def test_a_check_after_one_that_broke_is_broken(verdicts: list[Verdict]) -> None:
