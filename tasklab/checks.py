@@ -182,7 +182,7 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
 def hidden_check(slug: str) -> None:
     """Say in a notebook where the check with this slug runs; do nothing in a grading."""
     if _recorder.get() is None:
-        print(f"○ {slug}: hidden. Your teacher runs it, and `autograde check` if it can.")
+        print(f"○ {slug}: hidden. Your teacher runs it, and `.venv/bin/autograde check` if it can.")
 
 
 def show(verdict: Verdict) -> None:
