@@ -143,9 +143,11 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
             case _Unlooked():
                 return self._failed(str(error), "", "")
             case ServerDidNotStart():
-                return self._failed(str(error), "a server that starts and takes requests")
+                # Its own last lines say where to look; the lesson is about servers that run.
+                saw, expected = str(error), "a server that starts and takes requests"
+                return Verdict(Outcome.FAILED, self.slug, saw, expected)
             case DeadlinePassed():
-                return self._failed(f"{error}{self._complaints()}", "that it happens")
+                return self._failed(f"{error}{self._complaints()}", error.what)
             case BenchBroken() | OSError():
                 return self._broken(str(error))
             case AnswerTooLong():

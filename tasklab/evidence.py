@@ -60,6 +60,9 @@ class HeartbeatLike(Protocol):
     def period(self) -> float: ...
 
 
+_HUNG_UP = {0: "hung up", 499: "499, the app hung up"}
+"""Status 0: the mailroom was told to hang up."""
+
 Evidence = MailroomLike | LetterLike | AnswerLike | HeartbeatLike
 
 
@@ -94,10 +97,18 @@ def read_marks(source: Any, lane: str | None = None) -> list[Mark]:
 
 def _read_letter(letter: LetterLike, lane: str | None) -> Bar:
     label = f"letter to {letter.to.partition('@')[0]}" if letter.to else "letter"
-    # Status 0: the mailroom was told to hang up.
-    outcome = "" if letter.answered is None else str(letter.status or "hung up")
+    outcome, status = "", letter.status or 0
+    if letter.answered is not None:
+        outcome = _HUNG_UP.get(status, str(status))
     return Bar(
-        lane or "mailroom", label, letter.arrived, letter.answered, "letter", outcome, live=True
+        lane or "mailroom",
+        label,
+        letter.arrived,
+        letter.answered,
+        "letter",
+        outcome,
+        failed=bool(outcome) and not 0 < status < 400,
+        live=True,
     )
 
 
@@ -113,5 +124,6 @@ def _read_answer(answer: AnswerLike, lane: str | None) -> Bar:
         received,
         "request",
         outcome if received is None else str(answer.status),
+        failed=is_lost or (answer.status or 0) >= 400,
         live=not is_lost,
     )

@@ -19,7 +19,7 @@ BAR = 0.54
 BESIDE = 0.14
 APART = 0.25
 MIDDLE = (ROW - LINE) / 2
-MOST_ROWS = 4
+MOST_ROWS = 6
 MOST_LABELS = 24
 MOST_LINES = 200
 INK = "#1a1a1a"
@@ -54,7 +54,7 @@ class Label:
 @dataclass(frozen=True)
 class Shape:
     kind: str
-    """A kind of bar or dot, or one of: band, gap, tick, grid, zero, divider."""
+    """A kind of bar or dot, or one of: failed, band, gap, tick, grid, zero, divider."""
     x: float
     y: float
     width: float = 0.0
@@ -160,11 +160,13 @@ class _Sheet:
         crowds = [group for group in groups if len(group) > MOST_LABELS]
         groups = [group for group in groups if len(group) <= MOST_LABELS]
         while True:
-            items = [self._crowd(group) for group in crowds]
-            items += [self._item(mark) for group in groups for mark in group]
-            rows = _pack(items, in_order=True)
+            items = [(group[0].begin, self._crowd(group)) for group in crowds]
+            items += [(mark.begin, self._item(mark)) for group in groups for mark in group]
+            # By time, not by place: a label may begin long before its mark.
+            items.sort(key=lambda pair: self.ruler.round(pair[0]))
+            rows = _pack((item for _, item in items), in_order=True)
             if len(rows) > self.most_rows:
-                rows = _pack(items)
+                rows = _pack(item for _, item in items)
             largest = max(groups, key=len, default=[])
             if len(rows) <= self.most_rows or len(largest) < 2:
                 break
@@ -188,7 +190,7 @@ class _Sheet:
         else:
             item = self._beside(text, x, right, BESIDE)
         y = item.height - (ROW + BAR) / 2
-        item.shapes.append(Shape(mark.kind, x, y, right - x, BAR, is_open=mark.end is None))
+        item.shapes.append(Shape(mark.look, x, y, right - x, BAR, is_open=mark.end is None))
         return item
 
     def _beside(self, text: str, x: float, right: float, gap: float) -> Item:
@@ -224,7 +226,7 @@ class _Sheet:
         for row, bar in enumerate(bars):
             x, y = self.ruler.x(bar.start), LINE + row * pitch
             width = self.ruler.x_end(bar) - x
-            item.shapes.append(Shape(bar.kind, x, y, width, pitch * 0.75, bar.end is None))
+            item.shapes.append(Shape(bar.look, x, y, width, pitch * 0.75, bar.end is None))
         stack = LINE + len(bars) * pitch
         y = stack if self.most_rows else LINE
         item.shapes += [Shape(kind, x, y + 0.18) for kind, x in dots]
@@ -286,7 +288,7 @@ def _pack(items: Iterable[Item], *, in_order: bool = False) -> list[list[Item]]:
     """Put each item into the first row that is free from there on, or `in_order` into the last."""
     rows: list[list[Item]] = []
     ends: list[float] = []
-    for item in sorted(items, key=lambda item: item.left):
+    for item in items:
         for row in range(max(len(rows) - 1, 0) if in_order else 0, len(rows)):
             if item.left >= ends[row] - 1e-6:
                 rows[row].append(item)

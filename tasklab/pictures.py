@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasklab.layouts import INK, MUTED, Label, Shape, lay_out
 from tasklab.rulers import WIDTH
+from tasklab.scenes import FAILED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +46,7 @@ BAR_LOOKS = {
     "thread": Look("#CC79A7", "\\\\", INK),
     "process": Look("#F0E442", "--", "#8a8200"),
     "letter": Look("#009E73", "..", "#ffffff"),
+    FAILED: Look("#000000", "||", "#ffffff"),
 }
 DOT_LOOKS = {
     "event": ("#000000", "o"),

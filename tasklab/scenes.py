@@ -9,7 +9,10 @@ from typing import NamedTuple, final
 
 from tasklab.heartbeat import SILENCE, Gap, find_gaps
 
-__all__ = ["BARS", "DOTS", "Bar", "Beats", "Dot", "Lane", "Mark", "Scene", "Seconds", "fold_lanes"]
+__all__ = [
+    "BARS", "DOTS", "FAILED", "Bar", "Beats", "Dot", "Lane", "Mark", "Scene", "Seconds",
+    "fold_lanes",
+]  # fmt: skip
 
 ACTORS = ("client", "event loop", "thread pool", "worker", "mailroom")
 """From top to bottom; lanes of any other name come before the last."""
@@ -30,6 +33,8 @@ BARS = {
     "process": Kind("processes", "still alive", "after"),
     "letter": Kind("letters", "still in flight", "after"),
 }
+FAILED = "failed"
+"""How a request or a letter looks that was refused, or got no answer at all."""
 DOTS = {"event": "events", "start": "starts", "exit": "exits", "error": "errors"}
 
 
@@ -61,12 +66,17 @@ class Bar:
     kind: str
     outcome: str = ""
     """How it ended, or why it never will."""
+    failed: bool = False
     live: bool = False
     """Without an end it lasts until now, and not only to the edge of the picture."""
 
     @property
     def begin(self) -> float:
         return self.start
+
+    @property
+    def look(self) -> str:
+        return FAILED if self.failed else self.kind
 
 
 @final
@@ -275,7 +285,7 @@ def _find_edges(
 def _cut(bar: Bar, latest: float) -> Bar:
     if bar.end is None or bar.end <= latest:
         return bar
-    return replace(bar, end=None, outcome="")
+    return replace(bar, end=None, outcome="", failed=False)
 
 
 def _shift(mark: Mark, origin: float) -> Mark:

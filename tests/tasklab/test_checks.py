@@ -52,6 +52,7 @@ def test_a_deadline_is_a_failure_in_words(verdicts: list[Verdict]) -> None:
         wait_until(lambda: False, within=0.01, what="1 letter delivered")
     assert only(verdicts).outcome is Outcome.FAILED
     assert only(verdicts).saw == "1 letter delivered: not seen within 0.01 s"
+    assert only(verdicts).expected == "1 letter delivered"
 
 
 @pytest.mark.parametrize(
@@ -183,4 +184,4 @@ def test_a_server_that_does_not_start_is_a_failure_with_its_last_lines(
     assert verdict.outcome is Outcome.FAILED
     assert verdict.saw.startswith("uvicorn ended with exit code 1. Its last lines:\n")
     assert verdict.saw.endswith("ModuleNotFoundError: No module named 'nonsense'")
-    assert verdict.look == "lesson 00"
+    assert verdict.look == "", "its last lines say what to do, and the lesson does not"

@@ -6,6 +6,7 @@ import itertools
 import random
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -28,7 +29,7 @@ from tasklab.pictures import (
     plain_settings,
 )
 from tasklab.rulers import WIDTH
-from tasklab.scenes import BARS, DOTS, Scene
+from tasklab.scenes import BARS, DOTS, FAILED, Scene
 
 if TYPE_CHECKING:
     from matplotlib.transforms import Bbox, BboxBase
@@ -245,14 +246,84 @@ def test_a_bar_without_an_end_reaches_the_edge_with_a_tip() -> None:
     assert {bar.right for bar in open_bars} == {max(shape.right for shape in open_bars)}
 
 
+def rows_of(layout: Layout, *labels: str) -> list[float]:
+    return [label.y for text in labels for label in layout.labels if label.text.startswith(text)]
+
+
+def test_what_came_later_is_never_higher() -> None:
+    """Grace's label is to the left of her bar, and begins before Alan's bar does."""
+    timeline = Timeline("Each in turn")
+    for n, name in enumerate(("ada", "alan", "grace")):
+        timeline.bar("mailroom", f"letter to {name}: 202 after 0.6 s", 0.6 * n, 0.6 * n + 0.6)
+    letters = [shape for shape in place(timeline).shapes if shape.kind == "letter"]
+    letters.sort(key=lambda shape: shape.x)
+    assert [shape.y for shape in letters] == sorted({shape.y for shape in letters})
+
+
+def test_a_handful_of_requests_is_read_from_top_to_bottom() -> None:
+    timeline, asked = Timeline("One after another"), "abcdef"
+    for n, name in enumerate(asked):
+        timeline.bar("client", f"{name}: POST /readers: 202", 0.02 * n, 0.02 * n + 0.01)
+    rows = rows_of(place(timeline), *(f"{name}: " for name in asked))
+    assert rows == sorted(set(rows))
+    assert len(rows) == len(asked)
+
+
 # -- looks ----------------------------------------------------------------------------------------
 
 
 def test_each_kind_has_a_hatch_or_a_shape_of_its_own() -> None:
-    assert BAR_LOOKS.keys() == BARS.keys()
+    assert BAR_LOOKS.keys() == BARS.keys() | {FAILED}
     assert DOT_LOOKS.keys() == DOTS.keys()
     assert len({look.hatch for look in BAR_LOOKS.values()}) == len(BAR_LOOKS)
     assert len({marker for _, marker in DOT_LOOKS.values()}) == len(DOT_LOOKS)
+
+
+@dataclass
+class Letter:
+    to: str
+    arrived: float
+    answered: float | None
+    status: int | None
+
+
+@dataclass
+class Answer:
+    status: int | None
+    received: float | None = 0.2
+    error: Exception | None = None
+    sent: float = 0.0
+    method: str = "GET"
+    path: str = "/health"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "look", "words"),
+    [
+        (Letter("ada", 0.0, 1.0, 202), "letter", "letter to ada: 202 after 1.0 s"),
+        (Letter("ada", 0.0, None, None), "letter", "letter to ada: still in flight after"),
+        (Letter("ada", 0.0, 1.0, 503), FAILED, "letter to ada: 503 after 1.0 s"),
+        (Letter("ada", 0.0, 1.0, 0), FAILED, "letter to ada: hung up after 1.0 s"),
+        (Letter("ada", 0.0, 1.0, 499), FAILED, "letter to ada: 499, the app hung up after 1.0 s"),
+        (Answer(200), "request", "GET /health: 200 after 0.2 s"),
+        (Answer(404), FAILED, "GET /health: 404 after 0.2 s"),
+        (Answer(500), FAILED, "GET /health: 500 after 0.2 s"),
+        (Answer(None, None), "request", "GET /health: no answer for"),
+        (Answer(None, None, OSError("x")), FAILED, "GET /health: no answer, connection lost"),
+    ],
+)
+def test_what_was_refused_does_not_look_like_a_success(
+    evidence: Letter | Answer, look: str, words: str
+) -> None:
+    layout = place(Timeline("One").add(evidence))
+    assert [shape.kind for shape in layout.shapes if shape.kind in BAR_LOOKS] == [look]
+    assert [label.text for label in layout.labels if label.text.startswith(words)]
+
+
+def test_a_refusal_is_seen_in_a_crowd_too() -> None:
+    crowd = [Letter("ada", 0.0, 1.0 + n / 40, 503 if n == 7 else 202) for n in range(40)]
+    kinds = [shape.kind for shape in place(Timeline("Forty").add(crowd)).shapes]
+    assert (kinds.count("letter"), kinds.count(FAILED)) == (39, 1)
 
 
 def test_colours_can_be_told_apart_by_the_colour_blind() -> None:
