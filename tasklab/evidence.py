@@ -97,14 +97,17 @@ def read_marks(source: Any, lane: str | None = None) -> list[Mark]:
 
 def _read_letter(letter: LetterLike, lane: str | None) -> Bar:
     label = f"letter to {letter.to.partition('@')[0]}" if letter.to else "letter"
-    outcome, status = "", letter.status or 0
-    if letter.answered is not None:
+    outcome, status, end = "", letter.status or 0, letter.answered
+    hung_up: float | None = getattr(letter, "hung_up", None)
+    if hung_up is not None:
+        status, end = 499, hung_up
+    if end is not None:
         outcome = _HUNG_UP.get(status, str(status))
     return Bar(
         lane or "mailroom",
         label,
         letter.arrived,
-        letter.answered,
+        end,
         "letter",
         outcome,
         failed=bool(outcome) and not 0 < status < 400,

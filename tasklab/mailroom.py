@@ -19,6 +19,7 @@ __all__ = ["Letter", "Mailroom"]
 _MOST_LETTERS = 10_000
 _MOST_BYTES = 16 * 1024**2
 _HUNG_UP = 499
+_LOOKS_EVERY = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Letter:
     0 if the mailroom hung up without an answer; 499, as nginx says it, if the app hung up before
     the answer: then nobody heard one.
     """
+    hung_up: float | None = field(default=None, compare=False)
+    """When the app hung up before the answer, as soon as that was seen."""
 
     @property
     def to(self) -> str:
@@ -180,14 +183,21 @@ class Mailroom:
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._letterbox = Letterbox(listening, self._take)
         self._letterbox.start()
+        threading.Thread(
+            target=self._watch, args=(self._letterbox,), name="mailroom watch", daemon=True
+        ).start()
         return self
 
     def stop(self) -> None:
         """Close the mailroom; letters still in flight are never answered."""
-        letterbox, self._letterbox = self._letterbox, None
+        letterbox = self._letterbox
         if letterbox is None:
             return
         with self._changed:
+            for number, sender in self._senders.items():
+                if has_hung_up(sender):
+                    self._note_hung_up(number)
+            self._letterbox = None
             self._changed.notify_all()
         letterbox.close()
 
@@ -227,9 +237,30 @@ class Mailroom:
                 )
             finally:
                 del self._senders[letter.number]
-            self._letters[letter.number] = replace(letter, answered=time.monotonic(), status=status)
+            if status == _HUNG_UP:
+                self._note_hung_up(letter.number)
+            self._letters[letter.number] = replace(
+                self._letters[letter.number], answered=time.monotonic(), status=status
+            )
             self._changed.notify_all()
             return 0 if status == _HUNG_UP else status
+
+    def _watch(self, letterbox: Letterbox) -> None:
+        """Note when a sender hangs up on a letter that is in flight for a while."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._senders or self._letterbox is not letterbox)
+                if self._letterbox is not letterbox:
+                    return
+                for number, sender in self._senders.items():
+                    if self._letters[number].hung_up is None and has_hung_up(sender):
+                        self._note_hung_up(number)
+            time.sleep(_LOOKS_EVERY)
+
+    def _note_hung_up(self, number: int) -> None:
+        letter = self._letters[number]
+        if letter.hung_up is None:
+            self._letters[number] = replace(letter, hung_up=time.monotonic())
 
     def _keep(self, letter: Letter, letterbox: Letterbox | None) -> None:
         """Return when the letter may be answered, or the letterbox is closed."""

@@ -164,6 +164,41 @@ def test_a_letter_whose_sender_hung_up_is_not_delivered(mailroom: Mailroom) -> N
     assert mailroom.delivered == ()
 
 
+def test_when_the_sender_hung_up_is_noted_while_the_letter_is_held(mailroom: Mailroom) -> None:
+    mailroom.hold()
+    with connect(mailroom) as gone, connect(mailroom) as patient:
+        gone.sendall(request())
+        mailroom.wait_for(in_flight=1)
+        patient.sendall(request())
+        mailroom.wait_for(in_flight=2)
+        before = time.monotonic()
+        gone.close()
+        wait_until(lambda: mailroom.letters[0].hung_up, what="the end of the connection")
+        first, second = mailroom.letters
+        assert before <= (first.hung_up or 0.0) <= time.monotonic()
+        assert (first.status, second.hung_up) == (None, None)
+        noted = first.hung_up
+        mailroom.release()
+        wait_until(lambda: not mailroom.in_flight, what="the end of both letters")
+        assert mailroom.letters[0].hung_up == noted
+        assert [letter.status for letter in mailroom.letters] == [499, 202]
+
+
+def test_a_mailroom_that_closes_notes_who_had_hung_up() -> None:
+    with Mailroom() as mailroom:
+        mailroom.hold()
+        patient = connect(mailroom)
+        with connect(mailroom) as gone:
+            gone.sendall(request())
+            mailroom.wait_for(in_flight=1)
+            patient.sendall(request())
+            mailroom.wait_for(in_flight=2)
+    patient.close()
+    first, second = mailroom.letters
+    assert first.hung_up is not None
+    assert second.hung_up is None
+
+
 def test_a_letter_cut_off_in_the_middle_never_arrived(mailroom: Mailroom) -> None:
     with connect(mailroom) as gone:
         gone.sendall(request()[:-5])

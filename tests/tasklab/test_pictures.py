@@ -285,6 +285,7 @@ class Letter:
     arrived: float
     answered: float | None
     status: int | None
+    hung_up: float | None = None
 
 
 @dataclass
@@ -305,6 +306,16 @@ class Answer:
         (Letter("ada", 0.0, 1.0, 503), FAILED, "letter to ada: 503 after 1.0 s"),
         (Letter("ada", 0.0, 1.0, 0), FAILED, "letter to ada: hung up after 1.0 s"),
         (Letter("ada", 0.0, 1.0, 499), FAILED, "letter to ada: 499, the app hung up after 1.0 s"),
+        (
+            Letter("ada", 0.0, 1.0, 499, hung_up=0.4),
+            FAILED,
+            "letter to ada: 499, the app hung up after 0.4 s",
+        ),
+        (
+            Letter("ada", 0.0, None, None, hung_up=0.4),
+            FAILED,
+            "letter to ada: 499, the app hung up after 0.4 s",
+        ),
         (Answer(200), "request", "GET /health: 200 after 0.2 s"),
         (Answer(404), FAILED, "GET /health: 404 after 0.2 s"),
         (Answer(500), FAILED, "GET /health: 500 after 0.2 s"),
