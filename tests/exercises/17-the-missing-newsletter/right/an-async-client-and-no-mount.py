@@ -82,4 +82,4 @@ import os
 worker_class = "uvicorn_worker.UvicornWorker"
 workers = 3
 timeout = int(os.environ.get("WORKER_TIMEOUT", "30"))  # seconds
-graceful_timeout = 30  # seconds
+graceful_timeout = 90  # seconds
