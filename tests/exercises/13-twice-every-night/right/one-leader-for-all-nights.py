@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 LOOK_EVERY = float(os.environ.get("LOOK_EVERY", "30"))  # seconds
-LEASE = 300  # seconds
+LEASE = 150  # seconds
 SUBSCRIBERS = ("ada@example.org", "alan@example.org", "grace@example.org")
 
 log = logging.getLogger("newsletter")
