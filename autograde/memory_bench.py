@@ -98,7 +98,7 @@ def _cell(name: str, source: str, **flags: Any) -> dict[str, Any]:
         "cell_type": "code",
         "id": name,
         "execution_count": None,
-        "metadata": {"nbgrader": marks},
+        "metadata": {"nbgrader": marks, "autograde": {"arrives_solved": True}},
         "outputs": [],
         "source": source,
     }
