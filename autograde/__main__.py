@@ -64,12 +64,29 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("exercise")
+@click.argument("exercise", required=False)
+@click.option("--begun", is_flag=True, help="Check every exercise that is no longer as it was.")
 @click.option("--files", is_flag=True, help="Check the files as they are now, not the notebook's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--sandbox/--no-sandbox", default=True, help="Run the answer behind a wall.")
-def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
+def check(exercise: str | None, begun: bool, files: bool, as_json: bool, sandbox: bool) -> None:
     """Check your own work on EXERCISE: a folder, a notebook, or a number such as 06."""
+    from autograde.submission import project_root
+
+    if begun == (exercise is not None):
+        raise click.UsageError("Name one EXERCISE, or say --begun.")
+    if exercise is not None:
+        sys.exit(_check_one(exercise, files=files, as_json=as_json, sandbox=sandbox))
+    from autograde.starters import begun_exercises
+
+    names = begun_exercises(project_root())
+    if not names:
+        click.echo("No exercise is begun yet.", err=True)
+    codes = [_check_one(name, files=files, as_json=as_json, sandbox=sandbox) for name in names]
+    sys.exit(max(codes, default=0))
+
+
+def _check_one(exercise: str, *, files: bool, as_json: bool, sandbox: bool) -> int:
     from autograde.check import check_work, collect_work
     from autograde.progress import note_check, steps_after
     from autograde.reports import next_text, result_text, summary_text
@@ -99,7 +116,7 @@ def check(exercise: str, files: bool, as_json: bool, sandbox: bool) -> None:
         for remark in report.remarks:
             click.echo(f"Note: {remark}")
         click.echo("\n".join(filter(None, (summary_text(told), next_text(told)))))
-    sys.exit(_EXIT_CODES[report.outcome.value])
+    return _EXIT_CODES[report.outcome.value]
 
 
 @main.command()
@@ -122,6 +139,31 @@ def grade(place: Path | None, tables: Path | None, scheduler: str | None, **opti
     from autograde.grading import grade_class
 
     sys.exit(grade_class(place, tables, scheduler, **options))
+
+
+@main.command()
+@click.argument("listing", type=click.Path(path_type=Path, dir_okay=False))
+def collect(listing: Path) -> None:
+    """Take what students pushed to their repositories, for `autograde grade`.
+
+    LISTING is a CSV file with the columns student and repository. Nothing of a repository is run.
+    """
+    from autograde.batch import load_exercises
+    from autograde.repositories import collect as collect_all
+    from autograde.repositories import read_listing
+    from autograde.submission import project_root
+
+    root = project_root()
+    starters = load_exercises(root / "exercises")
+    found = collect_all(read_listing(listing), starters, root / "classroom" / "submitted")
+    for one in found:
+        for line in one.wrong:
+            click.echo(line, err=True)
+        if not one.wrong and not one.exercises:
+            click.echo(f"{one.student}: no exercise is begun.", err=True)
+    answers = sum(len(one.exercises) for one in found)
+    click.echo(f"{answers} answers from {len(found)} repositories are in classroom/submitted.")
+    sys.exit(3 if any(one.wrong for one in found) else 0)
 
 
 @main.command()
@@ -245,6 +287,17 @@ def gradescope(exercise: tuple[str, ...], output: Path | None) -> None:
         build_autograder(root, slug, folder)
     zips = "1 zip is" if len(slugs) == 1 else f"{len(slugs)} zips are"
     click.echo(f"{zips} in {folder}: upload each as the autograder of an assignment of its own.")
+
+
+@main.command()
+@click.argument("host", type=click.Choice(["github", "gitlab"]))
+def workflow(host: str) -> None:
+    """Write the workflow that grades in your own repository at HOST what students push."""
+    from autograde.submission import project_root
+    from autograde.workflows import write_workflow
+
+    target = write_workflow(project_root(), host)
+    click.echo(f"{target} says in its first lines what it needs; commit it when that is there.")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def grade_submission(root: Path) -> str:
         close_to_others([course / "solutions", root / "submission", root / "results"])
         place = AnotherUser
     task = Task("student", slug, page.name, data, json.dumps(instructor), Limits())
-    report = grade_task(task, place)
+    report = grade_task(task, confined=place)
     if report["outcome"] == "broken":
         click.echo(reason(report), err=True)
     return as_gradescope(report)

@@ -14,12 +14,13 @@ from autograde.errors import Misuse
 from autograde.exercises import find_stale
 from autograde.notebooks import read_notebook, source_of
 from autograde.syllabus import exercise_table, lesson_table
+from autograde.workflows import students_workflows
 
 __all__ = ["NAME", "build_handout", "kept_files"]
 
 NAME = "vanishing-tasks"
 _FOLDERS = ("notebooks", "exercises", "tasklab", "autograde")
-_FILES = ("LICENSE", "environment.yml", "pyproject.toml", "requirements.lock")
+_FILES = (".gitignore", "LICENSE", "environment.yml", "pyproject.toml", "requirements.lock")
 _TARGETS = ("help", "environment", "lab", "clean", "sterile")
 _LEFT_BY_RUNS = ("*.pyc", "*.log", "newsletter.py", "gunicorn.conf.py", "Procfile")
 # A zip cannot name an earlier day, and two builds of the same files are equal.
@@ -108,7 +109,7 @@ def _contents(root: Path) -> dict[str, bytes]:
         files[name] = _without_dead_links(files[name], known)
     readme = _README.format(lessons=lesson_table(root), exercises=exercise_table(root))
     files["README.md"] = readme.encode()
-    return files
+    return files | students_workflows()
 
 
 def kept_files(root: Path, folders: Sequence[str]) -> Iterator[str]:

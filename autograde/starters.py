@@ -10,7 +10,7 @@ from autograde.errors import Misuse
 from autograde.notebooks import read_notebook
 from autograde.submission import Exercise, find_exercise, project_root
 
-__all__ = ["reset"]
+__all__ = ["begun_exercises", "reset"]
 
 _KEPT = "before-reset"
 
@@ -32,6 +32,15 @@ def reset(name: str) -> tuple[Path, Path]:
     for answer in Exercise.from_notebook(path.stem, json.loads(starter)).answers:
         (path.parent / answer.file).unlink(missing_ok=True)
     return path, kept
+
+
+def begun_exercises(root: Path) -> list[str]:
+    """Return the names of the exercises that are not as they were handed out."""
+    return [
+        path.stem
+        for path in sorted((root / "exercises").glob("[0-9]*/*.ipynb"))
+        if path.stem == path.parent.name and read_notebook(path) != json.loads(_find_starter(path))
+    ]
 
 
 def _find_starter(path: Path) -> str:

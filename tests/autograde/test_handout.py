@@ -47,8 +47,9 @@ def test_it_has_what_a_learner_needs(students: Path) -> None:
     names = {path.name for path in students.iterdir()}
 
     assert names == {
-        "LICENSE", "Makefile", "README.md", "autograde", "environment.yml", "exercises",
-        "notebooks", "pyproject.toml", "requirements.lock", "tasklab",
+        ".github", ".gitignore", ".gitlab-ci.yml", "LICENSE", "Makefile", "README.md", "autograde",
+        "environment.yml", "exercises", "notebooks", "pyproject.toml", "requirements.lock",
+        "tasklab",
     }  # fmt: skip
     for notebooks in ("notebooks/*.ipynb", "exercises/[0-9]*/*.ipynb"):
         handed = {path.relative_to(students) for path in students.glob(notebooks)}

@@ -18,8 +18,8 @@ from tasklab.gates import wait_until
 from tests.autograde.courses import NAME, Course, exercise
 
 COMMANDS = {
-    "check", "doctor", "exercises", "export", "grade", "gradescope", "handout", "progress",
-    "reset",
+    "check", "collect", "doctor", "exercises", "export", "grade", "gradescope", "handout",
+    "progress", "reset", "workflow",
 }  # fmt: skip
 
 
