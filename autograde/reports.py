@@ -10,6 +10,8 @@ from tasklab.verdicts import Outcome, Verdict
 __all__ = ["next_text", "report_html", "result_text", "summary_text"]
 
 _SAME = "the same as above"
+# A dark theme has links for dark pages, and a report is always on white.
+_LINK = "color:#00558a;text-decoration:underline"
 
 
 def _score(points: float | None, most: float) -> str:
@@ -54,7 +56,7 @@ def _next_html(report: dict[str, Any]) -> str:
     """The same with a link, from an exercise's folder to a page of the course."""
     step = report.get("next", {})
     said, page = html.escape(step.get("said", "")), html.escape(step.get("page", ""))
-    words = _next(step, said, page and f'<a href="../../{page}">{page}</a>')
+    words = _next(step, said, page and f'<a href="../../{page}" style="{_LINK}">{page}</a>')
     return f"<p>{words}</p>" if words else ""
 
 

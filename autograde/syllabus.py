@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _TABLE = re.compile(r"(<!-- (exercises|lessons|weeks|messages) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-_LESSON_HEAD = "| lesson | | minutes |\n|---|---|---|\n"
+_LESSON_HEAD = "| lesson | what it asks | minutes |\n|---|---|---|\n"
 _MINUTES = re.compile(r"takes (\d+) to (\d+) minutes")
 _HEAD = "| exercise | symptom | minutes | points |\n|---|---|---|---|\n"
 _WEEK_HEAD = "| week | lesson | minutes | exercises | minutes |\n|---|---|---|---|---|\n"

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasklab.layouts import INK, MUTED
 from tasklab.pictures import DPI, PAPER, measure_png, plain_settings
@@ -14,9 +14,15 @@ from tasklab.pictures import DPI, PAPER, measure_png, plain_settings
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Grid"]
+__all__ = ["LOOKS", "STRIPE", "Grid"]
 
-_YES, _NO = "#0072B2", "#E69F00"
+# A disc, a ring and a dash: told apart without their colours.
+LOOKS: dict[str, dict[str, Any]] = {
+    "yes": {"marker": "o", "ms": 8, "mfc": "#0072B2", "mec": "#0072B2"},
+    "no": {"marker": "o", "ms": 7, "mfc": PAPER, "mec": "#D55E00", "mew": 2},
+    "-": {"marker": "_", "ms": 6, "mfc": MUTED, "mec": MUTED},
+}
+STRIPE = "#f3f3f3"
 _ROW = 0.24
 _CELL = 0.42
 _POINTS = 8
@@ -96,7 +102,7 @@ class Grid:
             for number, (name, values) in enumerate(self.rows.items()):
                 line = head + _ROW * (number + 0.5)
                 if number % 2 == 0:
-                    axes.axhspan(line - _ROW / 2, line + _ROW / 2, color="#f3f3f3", lw=0)
+                    axes.axhspan(line - _ROW / 2, line + _ROW / 2, color=STRIPE, lw=0)
                 axes.text(
                     left - 0.1, line, name, fontsize=_POINTS, color=INK, ha="right", va="center"
                 )
@@ -109,12 +115,7 @@ class Grid:
 
 
 def _mark(axes: Axes, x: float, y: float, value: str) -> None:
-    if value == "yes":
-        axes.plot(x, y, "o", ms=8, mfc=_YES, mec=_YES)
-    elif value == "no":
-        axes.plot(x, y, "o", ms=7, mfc=PAPER, mec=_NO, mew=2)
-    else:
-        axes.plot(x, y, "_", ms=6, color=MUTED)
+    axes.plot(x, y, linestyle="none", **LOOKS[value])
 
 
 def _explain(axes: Axes, x: float, y: float) -> None:

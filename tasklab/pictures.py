@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
     from tasklab.scenes import Scene
 
-__all__ = ["BAR_LOOKS", "DOT_LOOKS", "draw_png", "draw_svg", "measure_png", "plain_settings"]
+__all__ = [
+    "BAND",
+    "BAR_LOOKS",
+    "DOT_LOOKS",
+    "GAP",
+    "LINES",
+    "PAPER",
+    "draw_png",
+    "draw_svg",
+    "measure_png",
+    "plain_settings",
+]
 
 PAPER = "#ffffff"
 BAND = "#fbe6da"
@@ -53,6 +64,15 @@ DOT_LOOKS = {
     "start": ("#0072B2", ">"),
     "exit": ("#D55E00", "X"),
     "error": ("#CC79A7", "D"),
+}
+
+GAP = "#D55E00"
+# Colour, width and style.
+LINES = {
+    "tick": (INK, 1.2, "-"),
+    "grid": ("#dddddd", 0.8, "-"),
+    "zero": ("#777777", 1.0, "--"),
+    "divider": ("#bbbbbb", 0.6, "-"),
 }
 
 
@@ -238,16 +258,11 @@ def _draw_shape(axes: Axes, shape: Shape, scale: float) -> None:
                 shape.width,
                 shape.height,
                 facecolor=PAPER,
-                edgecolor="#D55E00",
+                edgecolor=GAP,
                 linewidth=1.6,
                 zorder=3,
             )
         )
     else:
-        colour, width, style = {
-            "tick": (INK, 1.2, "-"),
-            "grid": ("#dddddd", 0.8, "-"),
-            "zero": ("#777777", 1.0, "--"),
-            "divider": ("#bbbbbb", 0.6, "-"),
-        }[shape.kind]
+        colour, width, style = LINES[shape.kind]
         axes.plot([x, right], [y, bottom], color=colour, linewidth=width, linestyle=style, zorder=1)

@@ -156,8 +156,9 @@ def test_a_finished_part_is_celebrated_in_one_line_that_leads_on(course: Path) -
     assert next_text(told) == f"{line}, 25 to 45 minutes."
     for result in told["results"]:
         result |= {"slug": "x", "saw": "", "expected": "", "points": 1, "max_points": 1}
-    link = '<a href="../../notebooks/01-who-waits.ipynb">notebooks/01-who-waits.ipynb</a>'
-    assert f"<p>That was all of part 00, start here. Next: {link}, 25" in report_html(told)
+    shown = report_html(told)
+    assert '<a href="../../notebooks/01-who-waits.ipynb"' in shown
+    assert line in re.sub("<[^>]+>", "", shown)
 
     note_check(course, report(5.0) | {"exercise": "03-third"})
     told["next"] = steps_after(course, "03-third")
