@@ -1,5 +1,5 @@
 # fails: readers-are-answered
-# A thread that gives up after a second is free again after a second.
+# A thread that gives up after half a second is free again after half a second.
 """The newsletter: publish an issue, and sixty subscribers get a letter."""
 
 import asyncio
@@ -32,7 +32,7 @@ def hand_over(subscriber: str, issue: Issue) -> None:
     response = requests.post(
         f"{MAILROOM_URL}/letters",
         json={"to": subscriber, "subject": issue.subject, "issue": issue.number},
-        timeout=1,
+        timeout=0.5,
     )
     response.raise_for_status()
 
