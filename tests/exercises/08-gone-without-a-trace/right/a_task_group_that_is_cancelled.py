@@ -60,7 +60,8 @@ app = FastAPI(title="Newsletter", lifespan=lifespan)
 
 @app.post("/readers", status_code=202)
 async def sign_up(reader: Reader) -> dict[str, str]:
-    app.state.group.start_soon(guarded, reader.to)
+    if reader.to not in waiting:
+        app.state.group.start_soon(guarded, reader.to)
     return {"asked": reader.to}
 
 

@@ -46,9 +46,10 @@ def let_go(task: asyncio.Task[None]) -> None:
 
 @app.post("/readers", status_code=202)
 async def sign_up(reader: Reader) -> dict[str, str]:
-    task = asyncio.create_task(welcome(reader.to))
-    welcomes.add(task)
-    task.add_done_callback(let_go)
+    if reader.to not in waiting:
+        task = asyncio.create_task(welcome(reader.to))
+        welcomes.add(task)
+        task.add_done_callback(let_go)
     return {"asked": reader.to}
 
 

@@ -1,4 +1,4 @@
-# fails: nothing-is-left-behind
+# fails: nothing-stays-for-ever
 # What hangs on the answer is kept by the server.
 """The newsletter: who signs up and confirms gets a letter of welcome."""
 

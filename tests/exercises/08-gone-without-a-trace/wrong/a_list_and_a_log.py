@@ -1,4 +1,4 @@
-# fails: nothing-is-left-behind
+# fails: nothing-stays-for-ever
 # The list keeps every task, and what goes wrong is logged on the spot.
 """The newsletter: who signs up and confirms gets a letter of welcome."""
 

@@ -1,4 +1,4 @@
-# fails: nothing-is-left-behind
+# fails: nothing-stays-for-ever
 # The weak table is the culprit, so it becomes an ordinary one.
 """The newsletter: who signs up and confirms gets a letter of welcome."""
 

@@ -1,4 +1,4 @@
-# fails: nothing-is-left-behind
+# fails: nothing-stays-for-ever
 # A task group keeps its tasks and waits for them.
 """The newsletter: who signs up and confirms gets a letter of welcome."""
 
