@@ -44,7 +44,7 @@ class Outbox:
         return bool(self.accepted) and time.monotonic() - self.accepted[0] > STALL_SECONDS
 
     async def consume(self) -> None:
-        async with httpx.AsyncClient(base_url=MAILROOM_URL, timeout=1.0) as client:
+        async with httpx.AsyncClient(base_url=MAILROOM_URL, timeout=0.5) as client:
             while True:
                 issue = await self.issues.get()
                 try:
