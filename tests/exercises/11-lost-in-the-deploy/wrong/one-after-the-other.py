@@ -1,0 +1,66 @@
+# fails: deploy-has-an-end
+# Each issue gets the whole limit, and the limits add up.
+"""The newsletter: publish an issue, and every subscriber gets a letter."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import httpx
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+MAILROOM_URL = os.environ.get("MAILROOM_URL", "http://127.0.0.1:9000")
+DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS", "20"))
+SUBSCRIBERS = ("ada@example.org", "alan@example.org", "grace@example.org")
+
+log = logging.getLogger("newsletter")
+deliveries: set[asyncio.Task[None]] = set()
+
+
+class Issue(BaseModel):
+    number: int
+    subject: str
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with httpx.AsyncClient(base_url=MAILROOM_URL, timeout=120) as client:
+        app.state.client = client
+        yield
+        for delivery in list(deliveries):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(delivery, timeout=DRAIN_SECONDS)
+
+
+app = FastAPI(title="Newsletter", lifespan=lifespan)
+
+
+async def deliver(issue: Issue) -> None:
+    """Send an issue to every subscriber; a refused letter is logged and costs only itself."""
+    for subscriber in SUBSCRIBERS:
+        letter = {"to": subscriber, "subject": issue.subject, "issue": issue.number}
+        try:
+            response = await app.state.client.post("/letters", json=letter)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            log.error("issue %s did not reach %s: %s", issue.number, subscriber, error)
+        except asyncio.CancelledError:
+            rest = SUBSCRIBERS[SUBSCRIBERS.index(subscriber) :]
+            log.error("issue %s may not have reached %s", issue.number, ", ".join(rest))
+            raise
+
+
+@app.post("/issues", status_code=202)
+async def publish(issue: Issue) -> dict[str, int]:
+    delivery = asyncio.create_task(deliver(issue))
+    deliveries.add(delivery)
+    delivery.add_done_callback(deliveries.discard)
+    return {"accepted": issue.number}
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
