@@ -122,7 +122,8 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         self._watch.__exit__(None, None, None)
         if error is not None and not isinstance(error, Exception):
             return False
-        verdict = self._judge(error)
+        passed = Verdict(Outcome.PASSED, self.slug, self._passed)
+        verdict = passed if error is None else self._judge(error)
         verdicts = _recorder.get()
         if verdicts is not None:
             verdicts.append(verdict)
@@ -134,18 +135,15 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
         raised = CheckFailed if verdict.outcome is Outcome.FAILED else CheckBroken
         raise raised(verdict) from None
 
-    def _judge(self, error: Exception | None) -> Verdict:
+    def _judge(self, error: Exception) -> Verdict:
         match error:
-            case None:
-                return Verdict(Outcome.PASSED, self.slug, self._passed)
             case _Unmet():
                 return self._failed(error.saw, error.expected, error.look or self.look)
             case _Unlooked():
                 return self._failed(str(error), "", "")
             case ServerDidNotStart():
                 # Its own last lines say where to look; the lesson is about servers that run.
-                saw, expected = str(error), "a server that starts and takes requests"
-                return Verdict(Outcome.FAILED, self.slug, saw, expected)
+                return self._failed(str(error), "a server that starts and takes requests", "")
             case DeadlinePassed():
                 return self._failed(f"{error}{self._complaints()}", error.what)
             case BenchBroken() | OSError():
