@@ -51,10 +51,6 @@ class _Unmet(Exception):
         self.saw, self.expected, self.look = saw, expected, look
 
 
-class _Unlooked(Exception):
-    """Nothing was seen, so nothing can be said of it but what comes first."""
-
-
 _recorder: ContextVar[list[Verdict] | None] = ContextVar("recorder", default=None)
 _shown: dict[str, Verdict] = {}
 
@@ -93,21 +89,20 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
     def expect(self, condition: object, *, saw: str, expected: str, look: str = "") -> None:
         """Go on if the condition holds; otherwise end the check as failed with these words."""
         if not condition:
-            raise _Unmet(saw, expected, look)
+            raise _Unmet(saw, expected, look or self.look)
 
-    def require(self) -> None:
-        """End the check as failed, unlooked, unless the check named by `after` has passed."""
-        if self.after is None:
-            return
+    def require(self, *others: str) -> None:
+        """End the check as failed, unlooked, unless `after` and these others have passed."""
         verdicts = _recorder.get()
         known = _shown if verdicts is None else {verdict.slug: verdict for verdict in verdicts}
-        earlier = known.get(self.after)
-        if earlier is not None and earlier.outcome is Outcome.BROKEN:
-            raise BenchBroken(f"“{self.after}” was broken")
-        if earlier is None:
-            raise _Unlooked(_NOT_RUN.format(after=self.after))
-        if earlier.outcome is not Outcome.PASSED:
-            raise _Unlooked(_NOT_LOOKED_AT.format(after=self.after))
+        for slug in (self.after, *others) if self.after else others:
+            earlier = known.get(slug)
+            if earlier is not None and earlier.outcome is Outcome.BROKEN:
+                raise BenchBroken(f"“{slug}” was broken")
+            if earlier is None:
+                raise _Unmet(_NOT_RUN.format(after=slug), "", "")
+            if earlier.outcome is not Outcome.PASSED:
+                raise _Unmet(_NOT_LOOKED_AT.format(after=slug), "", "")
 
     def passes(self, saw: str) -> None:
         """Say what was seen, for the verdict of a check that passes."""
@@ -138,9 +133,7 @@ class check:  # noqa: N801 - reads as a verb: `with check("…") as found`
     def _judge(self, error: Exception) -> Verdict:
         match error:
             case _Unmet():
-                return self._failed(error.saw, error.expected, error.look or self.look)
-            case _Unlooked():
-                return self._failed(str(error), "", "")
+                return self._failed(error.saw, error.expected, error.look)
             case ServerDidNotStart():
                 # Its own last lines say where to look; the lesson is about servers that run.
                 return self._failed(str(error), "a server that starts and takes requests", "")

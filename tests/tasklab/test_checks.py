@@ -94,6 +94,15 @@ def test_a_check_after_one_that_failed_fails_unlooked(verdicts: list[Verdict]) -
     ]
 
 
+def test_a_check_may_require_several(verdicts: list[Verdict]) -> None:
+    for slug, good in (("first", True), ("second", False)):
+        with check(slug) as found:
+            found.expect(good, saw="x", expected="y")
+    with check("third", after="first") as found:
+        found.require("second")
+    assert verdicts[2].saw == "not looked at yet: first mend “second”"
+
+
 def test_a_check_after_one_that_never_ran_says_so(verdicts: list[Verdict]) -> None:
     with check("second", look="there", after="first") as found:
         found.require()
