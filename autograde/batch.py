@@ -6,9 +6,10 @@ import functools
 import hashlib
 import json
 import resource
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def grade_task(
     task: Task, *, confined: type[Confined] = Sandbox, warm: bool = True
 ) -> dict[str, Any]:
     """Grade one submission and return the report as JSON; whatever happens, there is one."""
+    began = time.monotonic()
     exercise, instructor = _exercise(task.slug, task.instructor)
     try:
         submitted = parse_notebook(task.submitted, Path(task.name).name)
@@ -80,8 +82,9 @@ def grade_task(
             functools.partial(confined, limits=task.limits) if task.sandbox else OwnMachine
         )
         files = exercise.files_of(notebook)
-        place = functools.partial(place, warm=warm)
-        return grade(exercise, files, place, remarks=tuple(remarks)).as_json()
+        start = time.monotonic() - began
+        report = grade(exercise, files, functools.partial(place, warm=warm), remarks=tuple(remarks))
+        return replace(report, seconds={"start": start, **report.seconds}).as_json()
     except AutogradeError as error:
         return _all_broken(exercise, str(error)).as_json()
     except Exception as error:  # noqa: BLE001 - the next one is graded all the same

@@ -140,8 +140,9 @@ def _row(name: str, cost: Cost, count: int) -> None:
 @click.option("--count", default=48, show_default=True, help="Submissions, one in three wrong.")
 @click.option("--jobs", default=8, show_default=True, help="Gradings at once, here.")
 @click.option("--exercises", default="01,04,06,07", show_default=True, help="Which, by number.")
+@click.option("--cold", default=3, show_default=True, help="Fresh processes for each exercise.")
 @click.option("--stock/--no-stock", default=True, help="Run stock nbgrader as well.")
-def main(count: int, jobs: int, exercises: str, stock: bool) -> None:
+def main(count: int, jobs: int, exercises: str, cold: int, stock: bool) -> None:
     """Grade the same class here and with stock nbgrader, and print what each took."""
     root = project_root()
     numbers = exercises.split(",")
@@ -161,7 +162,13 @@ def main(count: int, jobs: int, exercises: str, stock: bool) -> None:
         shutil.copytree(ours / "classroom" / "submitted", stocks / "submitted")
         cost = _ours(ours, jobs)
         _row(f"autograde, {jobs} at once", cost, count)
-        _phases(ours / "classroom" / "grades" / "grades.json")
+        warm = _reports(ours)
+        outcomes = Counter(report["outcome"] for report in warm)
+        click.echo(
+            f"  {', '.join(f'{number} {name}' for name, number in sorted(outcomes.items()))}"
+        )
+        _phases(f"warm, {jobs} at once", [report["seconds"] for report in warm])
+        _phases("cold, one alone", [_cold(ours, slug) for slug in slugs for _ in range(cold)])
         if not stock:
             return
         theirs = _stock(stocks, slugs)
@@ -170,15 +177,32 @@ def main(count: int, jobs: int, exercises: str, stock: bool) -> None:
         _compare(_points(ours / "classroom" / "gradebook.db"), _points(stocks / "gradebook.db"))
 
 
-def _phases(path: Path) -> None:
-    """Print where the time of one grading went, as percentiles."""
-    reports = json.loads(path.read_text(encoding="utf-8"))
-    outcomes = Counter(report["outcome"] for report in reports)
-    click.echo(f"  {', '.join(f'{number} {name}' for name, number in sorted(outcomes.items()))}")
-    for phase in reports[0].get("seconds", {}):
-        seconds = sorted(report["seconds"][phase] for report in reports)
-        cuts = statistics.quantiles(seconds, n=20)
-        click.echo(f"  {phase:<24} p50 {cuts[9]:6.2f} s   p95 {cuts[18]:6.2f} s")
+def _reports(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "classroom" / "grades" / "grades.json"
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _cold(course: Path, slug: str) -> dict[str, float]:
+    """The phases of one right answer in a process of its own, whose start is all that is left."""
+    aside = course / "cold"
+    shutil.rmtree(course / "classroom" / "grading")
+    shutil.copytree(course / "classroom" / "submitted" / "learner-000" / slug, aside / "ada" / slug)
+    command = [sys.executable, "-m", "autograde", "grade", str(aside), "--no-gradebook"]
+    cost = _run(command, course, good={0})
+    shutil.rmtree(aside)
+    (report,) = _reports(course)
+    phases: dict[str, float] = report["seconds"]
+    return {**phases, "start": cost.wall - sum(phases.values()) + phases["start"]}
+
+
+def _phases(what: str, gradings: list[dict[str, float]]) -> None:
+    """Print where the time of a grading goes, as percentiles."""
+    for phase in (*gradings[0], "all"):
+        seconds = sorted(sum(g.values()) if phase == "all" else g[phase] for g in gradings)
+        cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+        figures = f"p50 {cuts[49]:6.2f} s   p90 {cuts[89]:6.2f} s   p99 {cuts[98]:6.2f} s"
+        click.echo(f"  {what:<16} {phase:<8} {figures}")
 
 
 def _compare(ours: dict[tuple[str, str], float], theirs: dict[tuple[str, str], float]) -> None:

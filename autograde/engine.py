@@ -64,7 +64,9 @@ class Report:
     results: tuple[Result, ...]
     remarks: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
-    """How long each phase took: the place (with its imports), the checks in it, and its end."""
+    """How long each phase took: the start, which is reading what was handed in; the sandbox, with
+    its imports; the servers' starts; the checks without those; and the report, with the
+    sandbox's end."""
     elsewhere: tuple[str, ...] = ()
     """The hidden checks whose text is not here, by grade_id; somebody else has to run them."""
 
@@ -117,7 +119,7 @@ def grade(
     result as soon as it stands.
     """
     results: dict[str, Result] = {}
-    seconds = dict.fromkeys(("place", "checks", "end"), 0.0)
+    seconds = dict.fromkeys(("sandbox", "server", "checks", "report"), 0.0)
     for tries_left in reversed(range(_TRIES)):
         for result in _run(exercise, files, place, dict(results), seconds):
             results[result.grade_id] = result
@@ -153,7 +155,7 @@ def _run(
         launcher.wait_ready()
     except (BenchBroken, OSError) as error:
         broken = str(error)
-    seconds["place"] += (ready := time.monotonic()) - started
+    seconds["sandbox"] += (ready := time.monotonic()) - started
     try:
         with use_launcher(launcher), record_verdicts() as verdicts:
             for cell in exercise.cells:
@@ -169,9 +171,11 @@ def _run(
                 elif not broken and (why := _run_cell(cell, namespace)):
                     broken = f"{cell.grade_id}: {why}"
     finally:
-        seconds["checks"] += (done := time.monotonic()) - ready
+        done = time.monotonic()
+        seconds["server"] += launcher.starting
+        seconds["checks"] += done - ready - launcher.starting
         launcher.close()
-        seconds["end"] += time.monotonic() - done
+        seconds["report"] += time.monotonic() - done
 
 
 def _run_cell(cell: CheckCell, namespace: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Self
@@ -107,8 +108,11 @@ class ChildProcess:
 
         One that was stopped starts again in the folder where it was.
         """
+        began = time.monotonic()
         try:
-            self._wait_ready(self._begin())
+            launcher = self._begin()
+            self._wait_ready(launcher)
+            launcher.starting += time.monotonic() - began
         except BaseException:
             self._remark()
             self.stop(patience=0.0)

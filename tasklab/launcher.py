@@ -73,6 +73,8 @@ class Launcher:
         """Whether a server here did not end when it was told to: then others will not either."""
         self.refused: dict[tuple[str, ...], Exception] = {}
         """Starts that failed for good: trying again would only wait again."""
+        self.starting = 0.0
+        """Seconds that servers took here to start, all together; if they did."""
 
     @property
     def is_warm(self) -> bool:
