@@ -104,6 +104,7 @@ def teach_and_learn(hub: Hub, teacher: Desk, students: dict[str, Desk]) -> None:
         desk.press("submitted", "Fetch Feedback")
         feedback = desk.read_feedback(NAME).locator("body")
         expect(feedback).to_contain_text(words)
+        feedback.get_by_text(words).first.scroll_into_view_if_needed()
         desk.take_picture("6-feedback")
         assert ("✘ failed" in feedback.inner_text()) == (name == "bo")
         assert not any(word in feedback.inner_text() for word in HIDDEN)
