@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +31,9 @@ def test_environment_yml_has_the_projects_ranges() -> None:
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *plain, last = conda["dependencies"]
 
-    assert plain == [f"python{PROJECT['requires-python']}", "pip"]
+    # repo2docker takes no range; without one release it builds on a Python of its own choice.
+    assert plain == ["python=3.12", "pip"]
+    assert Version("3.12") in SpecifierSet(PROJECT["requires-python"])
     assert last == {"pip": [*PROJECT["dependencies"], "--editable ."]}
 
 
