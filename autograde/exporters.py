@@ -1,4 +1,4 @@
-"""How nbgrader reads a submission: not at all, that is left to Restore."""
+"""How nbgrader reads a submission, and how it writes feedback that everybody can read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbconvert.exporters import NotebookExporter
+import nbgrader
+from nbconvert.exporters import HTMLExporter, NotebookExporter
 from nbgrader.api import Gradebook, MissingEntry
+from traitlets.config import Config
 
 from autograde.preprocessors import Restore
 
-__all__ = ["SubmissionExporter"]
+__all__ = ["FeedbackExporter", "SubmissionExporter"]
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_NBGRADERS = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
 
 
 class SubmissionExporter(NotebookExporter):
@@ -48,6 +53,20 @@ class SubmissionExporter(NotebookExporter):
         return self.from_notebook_node(  # type: ignore[no-untyped-call]
             empty, known, **kwargs
         )
+
+
+class FeedbackExporter(HTMLExporter):
+    """Write nbgrader's feedback page by the course's own template, which builds on nbgrader's."""
+
+    def __init__(self, config: Any = None, **kwargs: Any) -> None:
+        # nbgrader names its template for every HTMLExporter; a class of its own is more specific.
+        own = Config()
+        own.FeedbackExporter.template_name = "readable-feedback"
+        own.FeedbackExporter.extra_template_basedirs = [str(_TEMPLATES), str(_NBGRADERS)]
+        own.merge(config or Config())
+        known = own.HTMLExporter.get("extra_template_paths", [])
+        own.FeedbackExporter.extra_template_paths = [*known, str(_NBGRADERS)]
+        super().__init__(config=own, **kwargs)
 
 
 def _forget_scores(converter: Any) -> None:

@@ -86,7 +86,7 @@ def configure(c: Any, root: Path | None = None) -> None:
         OverwriteKernelspec,
     )
 
-    from autograde.exporters import SubmissionExporter
+    from autograde.exporters import FeedbackExporter, SubmissionExporter
     from autograde.preprocessors import (
         HideTests,
         PlantBugs,
@@ -142,6 +142,7 @@ def configure(c: Any, root: Path | None = None) -> None:
     # What one submission may use; autograde.places.Limits has the names and the defaults.
     c.RunChecks.limits = {"memory": 512 * 1024**2, "processor_time": 60, "wall_time": 300}
     c.GenerateFeedback.preprocessors = [HideTests, GetGrades, CSSHTMLHeaderPreprocessor]
+    c.GenerateFeedback.exporter_class = FeedbackExporter
 
     c.Execute.timeout = _VALIDATE_SECONDS
 
