@@ -66,7 +66,7 @@ class FeedbackExporter(HTMLExporter):
         own.merge(config or Config())
         known = own.HTMLExporter.get("extra_template_paths", [])
         own.FeedbackExporter.extra_template_paths = [*known, str(_NBGRADERS)]
-        super().__init__(config=own, **kwargs)
+        super().__init__(config=own, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def _forget_scores(converter: Any) -> None:
