@@ -148,7 +148,10 @@ def test_an_exercise_that_is_left_out_is_left_out_of_the_lessons_too(tmp_path: P
     course = tmp_path / "course"
     for folder in ("notebooks", "exercises", "tasklab"):
         shutil.copytree(ROOT / folder, course / folder, ignore=shutil.ignore_patterns(".*"))
-    for name in ("LICENSE", "environment.yml", "pyproject.toml", "requirements.lock", "Makefile"):
+    for name in (
+        ".gitignore", "LICENSE", "Makefile", "environment.yml", "pyproject.toml",
+        "requirements.lock",
+    ):  # fmt: skip
         shutil.copy(ROOT / name, course)
     shutil.rmtree(course / EXERCISE)
     files = _contents(course)
