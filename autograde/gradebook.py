@@ -24,6 +24,7 @@ from traitlets.config import Config
 
 from autograde.errors import BrokenEnvironment, Misuse
 from autograde.exercises import Listener
+from autograde.nbgrader_config import with_converters
 from autograde.preprocessors import ready_reports
 from autograde.rosters import Score
 
@@ -39,7 +40,7 @@ class Classroom:
     """The gradebook and the folders of a course, as nbgrader is configured for it."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self.config = with_converters(config)
         self.course = CourseDirectory(config=self.config)
         self._registered: set[str] = set()
         for name in ("autograde", "traitlets"):

@@ -138,19 +138,23 @@ def grade_many(
     gradebook: bool = False,
     on_sample: Callable[[Sample], None] = lambda _: None,
 ) -> list[Sample]:
-    """Grade so many tiny submissions in this process; take a sample after each `every`."""
+    """Grade so many tiny submissions here; take a sample after each `every`, and at the end."""
     samples: list[Sample] = []
     open_many_files()
     with _class_of(count) as root:
         settings = Settings(root, jobs, gradebook=gradebook, config=load_config(root))
         grading = ClassGrading(root / "classroom" / "submitted", settings)
 
-        def note(_: object) -> None:
-            if not (done := grading.outcomes.total()) % every:
-                samples.append(Sample.take(done))
-                on_sample(samples[-1])
+        def note(_: object = None) -> None:
+            samples.append(Sample.take(grading.outcomes.total()))
+            on_sample(samples[-1])
 
-        graded = grading.run(on_done=note, work=functools.partial(grade_task, warm=False))
+        graded = grading.run(
+            on_done=lambda _: None if grading.outcomes.total() % every else note(),
+            work=functools.partial(grade_task, warm=False),
+        )
+        # Once more, with the threads at their end and the gradebook up to date.
+        note()
         wrong = sum(number % len(_ANSWERS) > 3 for number in range(count))
         if (grading.outcomes["failed"], grading.outcomes["broken"]) != (wrong, 0):
             saw = next(row.report for row in graded if row.report["outcome"] == "broken")

@@ -24,6 +24,7 @@ __all__ = [
     "course_root",
     "ignored_names",
     "load_config",
+    "with_converters",
 ]
 
 COURSE = "vanishing-tasks"
@@ -73,6 +74,12 @@ def ignored_names(root: Path) -> list[str]:
 
 def configure(c: Any, root: Path | None = None) -> None:
     """Set everything on a traitlets Config; `root` is the course's folder."""
+    _configure_course(c, root)
+    _configure_converters(c)
+
+
+def _configure_converters(c: Any) -> None:
+    """Name the classes of nbgrader, which take seconds to import."""
     import zmq
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader.converters import GenerateAssignment
@@ -95,6 +102,31 @@ def configure(c: Any, root: Path | None = None) -> None:
         SaveVerdicts,
     )
 
+    c.GenerateAssignment.preprocessors = [
+        PlantBugs if preprocessor is ClearSolutions else preprocessor
+        for preprocessor in GenerateAssignment.preprocessors.default()
+    ]
+    c.Autograde.exporter_class = SubmissionExporter
+    c.Autograde.sanitize_preprocessors = [
+        Restore,
+        ClearOutput,
+        OverwriteKernelspec,
+        OverwriteCells,
+        CheckCellMetadata,
+    ]
+    c.Autograde.autograde_preprocessors = [
+        RunChecks,
+        SaveVerdicts,
+        AssignLatePenalties,
+        CheckCellMetadata,
+    ]
+    c.GenerateFeedback.preprocessors = [HideTests, GetGrades, CSSHTMLHeaderPreprocessor]
+    c.GenerateFeedback.exporter_class = FeedbackExporter
+    if zmq.has("curve"):
+        c.KernelManager.transport_encryption = "auto"  # else each kernel warns that it has none
+
+
+def _configure_course(c: Any, root: Path | None) -> None:
     root = (root or course_root()).resolve()
     classroom = root / CLASSROOM
     # SQLite makes no folders, and JupyterLab logs an exchange that is not there as an error.
@@ -119,46 +151,27 @@ def configure(c: Any, root: Path | None = None) -> None:
     c.CourseDirectory.ignore = ignored_names(root)
     c.Exchange.root = str(classroom / "exchange")
 
-    c.GenerateAssignment.preprocessors = [
-        PlantBugs if preprocessor is ClearSolutions else preprocessor
-        for preprocessor in GenerateAssignment.preprocessors.default()
-    ]
     c.ClearOutput.remove_metadata_fields = {"collapsed", "scrolled", "execution", "ExecuteTime"}
 
-    c.Autograde.exporter_class = SubmissionExporter
-    c.Autograde.sanitize_preprocessors = [
-        Restore,
-        ClearOutput,
-        OverwriteKernelspec,
-        OverwriteCells,
-        CheckCellMetadata,
-    ]
-    c.Autograde.autograde_preprocessors = [
-        RunChecks,
-        SaveVerdicts,
-        AssignLatePenalties,
-        CheckCellMetadata,
-    ]
     # What one submission may use; autograde.places.Limits has the names and the defaults.
     c.RunChecks.limits = {"memory": 512 * 1024**2, "processor_time": 60, "wall_time": 300}
-    c.GenerateFeedback.preprocessors = [HideTests, GetGrades, CSSHTMLHeaderPreprocessor]
-    c.GenerateFeedback.exporter_class = FeedbackExporter
 
     c.Execute.timeout = _VALIDATE_SECONDS
 
     # JupyterLab panels
     c.FormgradeExtension.debug = False  # it would list this configuration, which no page can show
-    if zmq.has("curve"):
-        c.KernelManager.transport_encryption = "auto"  # else each kernel warns that it has none
 
 
 def load_config(root: Path) -> Any:
-    """Return the configuration for the course in `root`, its own nbgrader_config.py included."""
+    """Return what the course in `root` is told, its own nbgrader_config.py included.
+
+    Whoever converts notebooks needs `with_converters` of it: grading begins without.
+    """
     from traitlets.config import Config
     from traitlets.config.loader import PyFileConfigLoader
 
     config = Config()
-    configure(config, root)
+    _configure_course(config, root)
     own = root / "nbgrader_config.py"
     if own.is_file():
         try:
@@ -166,3 +179,13 @@ def load_config(root: Path) -> Any:
         except Exception as error:  # noqa: BLE001 - it is a program of its own
             raise Misuse(f"{own} cannot be read ({type(error).__name__}: {error}).") from None
     return config
+
+
+def with_converters(config: Any) -> Any:
+    """Return the configuration with the classes that nbgrader is to use; its own come first."""
+    from traitlets.config import Config
+
+    complete = Config()
+    _configure_converters(complete)
+    complete.merge(config)
+    return complete
