@@ -157,7 +157,7 @@ def read_parts(root: Path) -> list[Part]:
 
 
 def next_pages(parts: Sequence[Part]) -> list[Page]:
-    """Go on where the last check was, else with the first part that is not done.
+    """Go on where the last check was; but who was ahead is led back to what was left out.
 
     The pages lead up to an exercise. Who comes from another part begins with the lesson.
     """
@@ -165,7 +165,12 @@ def next_pages(parts: Sequence[Part]) -> list[Page]:
         if standing.is_latest and not standing.is_done:
             return [standing.page]
     pages: list[Page] = []
-    for part in _not_passed_by(parts):
+    latest = next((number for number, part in enumerate(parts) if part.is_latest), 0)
+    earlier, later = parts[:latest], parts[latest:]
+    left_out = [part for part in earlier if not part.is_begun]
+    given_up = [part for part in earlier if part.is_begun]
+    shown = _not_passed_by(parts)
+    for part in [part for part in (*left_out, *later, *given_up) if part in shown]:
         todo = [standing.page for standing in part.standings if not standing.is_done]
         if todo:
             return [*pages, *([] if part.is_latest else part.pages), todo[0]]

@@ -132,6 +132,16 @@ def test_who_was_ahead_is_led_back_with_the_lesson_first(course: Path) -> None:
     assert following(course) == ["01-who-waits", "03-third"]
 
 
+def test_who_gave_one_up_goes_on_and_is_led_back_at_the_end(course: Path) -> None:
+    note_check(course, report(2.0))
+    note_check(course, report(5.0) | {"exercise": "03-third"})
+    assert following(course) == ["02-second"]
+    note_check(course, report(5.0) | {"exercise": "02-second"})
+    assert following(course) == ["02-by-the-way", "03-the-end", "04-fourth"]
+    note_check(course, report(5.0) | {"exercise": "04-fourth"})
+    assert following(course) == ["00-start-here", NAME]
+
+
 def test_what_is_left_counts_a_lesson_until_a_check_shows_that_it_is_behind(course: Path) -> None:
     assert "0 of 4 exercises done; 140 to 260 minutes are left." in parts_text(read_parts(course))
     note_check(course, report(2.0))

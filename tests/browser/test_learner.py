@@ -95,6 +95,8 @@ class Exercise:
                 self.solution = planted.solution
             elif metadata.get("grade") and "hidden_check(" not in source_of(cell):
                 self.checks[metadata["grade_id"]] = number
+            elif metadata.get("grade_id") == "checks-setup":
+                self.setup = number
             elif "check_exercise()" in source_of(cell):
                 self.check_all = number
 
@@ -166,6 +168,31 @@ def test_an_exercise_fails_is_mended_passes_and_validates(chromium: str, tmp_pat
         saved = source_of(read_cells(exercise.path)[exercise.answer])
         assert [line.rstrip() for line in saved.splitlines()] == exercise.solution.splitlines()
         assert "Success! Your notebook passes all the tests." in window.validate()
+
+
+def test_an_exercise_is_mended_by_keys_alone(chromium: str, tmp_path: Path) -> None:
+    """From the first lesson to the last check, without a mouse."""
+    with walk("keys", chromium, tmp_path) as person:
+        window = person.window
+        window.watch_for_a_mouse()
+        window.open(person.lab.address(f"notebooks/{LESSON}.ipynb"), LESSON)
+        exercise = Exercise(person, EXERCISE)
+
+        window.open_by_keys(f"exercises/{EXERCISE}/{EXERCISE}.ipynb", EXERCISE)
+        lines = exercise.starter.splitlines(), exercise.solution.splitlines()
+        window.retype_by_keys(exercise.answer, *lines)
+        window.take_picture("1-fix-typed")
+        window.run_by_keys(exercise.answer)
+        window.run_by_keys(exercise.setup)
+        for slug, number in exercise.checks.items():
+            window.run_by_keys(number)
+            exercise.expect_verdict(slug, "✔ passed")
+        window.run_by_keys(exercise.check_all)
+        expect(window.output(exercise.check_all)).to_contain_text("Every check passed.")
+        expect(window.output(exercise.check_all).get_by_role("link")).to_contain_text("notebooks/")
+        window.take_picture("2-passed", cell=exercise.check_all)
+
+        assert window.pointer_events == 0
 
 
 def test_the_warm_up_is_broken_on_purpose_and_mended(chromium: str, tmp_path: Path) -> None:

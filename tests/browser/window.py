@@ -29,6 +29,11 @@ _QUIET = (
 # Milliseconds, and generous: kernels start here while the machine is busy with other things.
 _PATIENCE = 60_000
 _PATIENCE_WITH_A_RUN = 240_000
+_FIND_CELL = """(cells, wanted) => cells.findIndex(
+    cell => wanted ? cell === wanted : cell.classList.contains("jp-mod-active"))"""
+_COUNT_POINTERS = """window.pointerEvents = 0;
+for (const kind of ["pointerdown", "mousedown", "wheel", "touchstart"])
+    window.addEventListener(kind, () => { window.pointerEvents += 1 }, true);"""
 _HAS_RUN = re.compile(r"^\[\d+\]:$")
 
 
@@ -99,12 +104,64 @@ class Window:
 
     def run(self, number: int) -> None:
         """Click into a cell, press Shift+Enter and wait until it has run anew."""
+        self.cell(number).locator(".cm-content").click()
+        self._run_here(number)
+
+    def _run_here(self, number: int) -> None:
         prompt = self._prompt(number)
         before = prompt.text_content() or ""
-        self.cell(number).locator(".cm-content").click()
         self._page.keyboard.press("Shift+Enter")
         expect(prompt).not_to_have_text(before)
         self._wait_run(number)
+
+    # -- by keys alone ----------------------------------------------------------------------------
+
+    def watch_for_a_mouse(self) -> None:
+        """Count what only a mouse, a pen or a finger does; from the next page that is opened on."""
+        self._page.add_init_script(_COUNT_POINTERS)
+
+    @property
+    def pointer_events(self) -> int:
+        return int(self._page.evaluate("window.pointerEvents"))
+
+    def open_by_keys(self, path: str, name: str) -> None:
+        """Take the command palette, and from it *Open from Path*."""
+        press = self._page.keyboard.press
+        press("Control+Shift+C")
+        expect(self._page.locator(".lm-CommandPalette-input")).to_be_focused()
+        self._page.keyboard.type("open from path")
+        first = self._page.locator(".lm-CommandPalette-item").first
+        expect(first).to_contain_text("Open from Path")
+        press("Enter")
+        expect(self.dialog.locator("input")).to_be_focused()
+        self._page.keyboard.type(path)
+        press("Enter")
+        self.wait_ready(name)
+
+    def walk_to(self, number: int) -> None:
+        """Leave the editor and press an arrow key until this cell is the one that keys act on."""
+        cells = self._panel.locator(".jp-Cell")
+        wanted, active = (
+            cells.evaluate_all(_FIND_CELL, kind)
+            for kind in (self.cell(number).element_handle(), None)
+        )
+        self._page.keyboard.press("Escape")
+        step = 1 if wanted > active else -1
+        for place in range(active + step, wanted + step, step):
+            self._page.keyboard.press("ArrowDown" if step > 0 else "ArrowUp")
+            expect(cells.nth(place)).to_have_class(re.compile("jp-mod-active"))
+
+    def run_by_keys(self, number: int) -> None:
+        self.walk_to(number)
+        self._run_here(number)
+
+    def retype_by_keys(self, number: int, before: list[str], after: list[str]) -> None:
+        self.walk_to(number)
+        self._page.keyboard.press("Enter")
+        expect(self.cell(number).locator(".cm-content")).to_be_focused()
+        self._retype_here(before, after)
+
+    # -- inside -----------------------------------------------------------------------------------
 
     def _prompt(self, number: int) -> Locator:
         return self.cell(number).locator(".jp-InputPrompt")
@@ -114,8 +171,11 @@ class Window:
 
     def retype(self, number: int, before: list[str], after: list[str]) -> None:
         """Turn a cell's lines into other lines, key by key; the first line stays as it is."""
-        press = self._page.keyboard.press
         self.cell(number).locator(".cm-content").click()
+        self._retype_here(before, after)
+
+    def _retype_here(self, before: list[str], after: list[str]) -> None:
+        press = self._page.keyboard.press
         changes = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
         # From the last to the first, so that a change moves no line that is still to be changed.
         for what, start, end, new_start, new_end in reversed(changes):
