@@ -104,4 +104,5 @@ def test_the_feedback_that_students_get(browser: Browser, tmp_path: Path) -> Non
     assert "✘ failed" in html
     assert "Check <code>letter-arrives</code></a> (Score: 0.0 / 3.0)" in html
     assert html.count("<h1") == 1
+    assert 'src="http' not in html
     assert objections(browser, html, of_nbconvert=False) == []
