@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.keeper import kill_family
 
 __all__ = ["BenchBroken", "Control"]
 
 _WITHIN = 60.0
 _PAUSE = 0.05
+_CLOSING_WITHIN = 10.0
 
 
 class BenchBroken(Exception):
@@ -157,9 +159,10 @@ class Control:
             self._socket.shutdown(socket.SHUT_RDWR)
         if self.process is not None:
             try:
-                self.process.wait(10)
+                self.process.wait(_CLOSING_WITHIN)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                # A keeper behind a wall is not this process but below it, and would stay.
+                kill_family(self.process.pid)
                 self.process.wait()
         for thread in self._threads:
             thread.join(1)

@@ -13,6 +13,7 @@ import pytest
 
 from autograde.filters import steering_filter
 from autograde.places import Limits, OwnMachine, Sandbox
+from tasklab.gates import wait_until
 from tasklab.launcher import use_launcher
 from tasklab.servers import uvicorn
 
@@ -132,3 +133,14 @@ def test_the_filter_is_a_whole_program() -> None:
     assert len(program) % 8 == 0
     assert len(program) // 8 < 4096
     assert json.dumps(program.hex())
+
+
+def test_a_keeper_that_hears_nothing_is_ended_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasklab.control._CLOSING_WITHIN", 0.1)
+    with Sandbox({}, warm=False) as sandbox:
+        sandbox.wait_ready()
+        program = sandbox.control.process
+        assert program is not None
+        (keeper,) = psutil.Process(program.pid).children()
+        keeper.suspend()
+    wait_until(lambda: not keeper.is_running(), what="the end of the keeper")
