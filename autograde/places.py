@@ -60,8 +60,8 @@ _WARM_IF_NAMED = {
 }
 _KEEPER_INSIDE = "/keeper.py"
 _HOME_INSIDE = "/newsletter"
-# How near to a limit counts as there: it is looked at from outside, while it moves.
-_ABOUT = 8
+# How near to the limit of processes an answer is ended: the keeper is one of them.
+_NEAR = 2
 # As root, each sandbox gets a user of its own, so that the limit on processes counts its own.
 _FIRST_USER = 200_000
 _USERS = 50_000
@@ -171,7 +171,7 @@ class Confined(OwnMachine):
             return f"the app used more than {self.limits.memory // 1024**2} MiB of memory"
         if usage.processor > self.limits.processor_time:
             return f"the app used more than {self.limits.processor_time} s of processor time"
-        if usage.threads >= self.limits.processes - _ABOUT:
+        if usage.threads >= self.limits.processes - _NEAR:
             # The kernel would stop it there, too, but go on trying for it, on every processor.
             return f"the app started more than {self.limits.processes} processes and threads"
         if time.monotonic() > self._closes_at:

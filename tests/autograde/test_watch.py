@@ -42,7 +42,7 @@ time.sleep(3600)
     "one that never rests": ("while True:\n    pass\n", "more than 1 s of processor time"),
     "many that sleep": (
         (
-            "import os, time\nfor _ in range(60):\n    if os.fork() == 0:\n        break\n"
+            "import os, time\ntry:\n    while os.fork(): pass\nexcept OSError: pass\n"
             "time.sleep(3600)\n"
         ),
         "more than 64 processes and threads",
