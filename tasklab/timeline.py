@@ -45,11 +45,19 @@ class Timeline:
     # -- collecting ---------------------------------------------------------------------------
 
     def bar(
-        self, lane: str, label: str, start: float, end: float | None = None, kind: str | None = None
+        self,
+        lane: str,
+        label: str,
+        start: float,
+        end: float | None = None,
+        kind: str | None = None,
+        *,
+        failed: bool = False,
     ) -> Timeline:
         """Draw work. Without an end it goes on to the edge of the picture and says so in words.
 
         `kind`: request, work, blocking, thread, process or letter; the lane knows its usual one.
+        What `failed` looks like a refused letter, whatever its kind.
         {seconds} in the label becomes how long the bar lasts.
         """
         _refuse_unreal_times(label, start, end)
@@ -60,7 +68,7 @@ class Timeline:
             )
         chosen = kind or _usual_kind(lane)
         _refuse_unknown_kind(chosen, BARS)
-        self._marks.append(Bar(lane, label, start, end, chosen))
+        self._marks.append(Bar(lane, label, start, end, chosen, failed=failed))
         return self
 
     def dot(self, lane: str, label: str, at: float, kind: str = "event") -> Timeline:

@@ -331,6 +331,12 @@ def test_what_was_refused_does_not_look_like_a_success(
     assert [label.text for label in layout.labels if label.text.startswith(words)]
 
 
+def test_a_bar_of_ones_own_can_have_failed() -> None:
+    timeline = Timeline("Two").bar("mail", "lost", 0, 1, "letter", failed=True)
+    layout = place(timeline.bar("mail", "sent", 1, 2, "letter"))
+    assert [shape.kind for shape in layout.shapes if shape.kind in BAR_LOOKS] == [FAILED, "letter"]
+
+
 def test_a_refusal_is_seen_in_a_crowd_too() -> None:
     crowd = [Letter("ada", 0.0, 1.0 + n / 40, 503 if n == 7 else 202) for n in range(40)]
     kinds = [shape.kind for shape in place(Timeline("Forty").add(crowd)).shapes]
