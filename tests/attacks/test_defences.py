@@ -90,7 +90,7 @@ class Weakness(NamedTuple):
 
 
 KEEPER_IS_ORDINARY = ("--as-pid-1",)
-INSPECTABLE = {"0 if guard else 1": "1"}
+INSPECTABLE = {"prctl(_DUMPABLE, 0)": "prctl(_DUMPABLE, 1)"}
 SWEEPS_NOT = {'self.end(request["pid"])': "pass"}
 KEEPS_DESCRIPTORS = {
     "os.closerange(4 if self.listening is not None else 3, 4096)": "pass",
