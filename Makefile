@@ -13,7 +13,7 @@ SHELL := /bin/sh
 
 .PHONY: help
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: environment
 environment:
@@ -78,6 +78,10 @@ bench: environment ## Print how long a check takes
 .PHONY: bench-class
 bench-class: environment ## Grade one class here and with stock nbgrader
 	$(BIN)/python -m autograde.class_bench
+
+.PHONY: bench-memory
+bench-memory: environment ## Grade 2,000 tiny submissions and watch what it holds
+	$(BIN)/python -m autograde.memory_bench
 
 .PHONY: lock
 lock: ## Choose today's versions and write requirements.lock

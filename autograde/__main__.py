@@ -122,7 +122,13 @@ def _check_one(exercise: str, *, files: bool, as_json: bool, sandbox: bool) -> i
 @main.command()
 @click.argument("place", type=click.Path(path_type=Path), required=False)
 @click.option("--assignment", metavar="EXERCISE", help="Grade this exercise only.")
-@click.option("--jobs", default=8, show_default=True, help="Gradings at once; most is waiting.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Gradings at once; most is waiting.",
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Grade on this Dask cluster.")
 @click.option("--sandbox/--no-sandbox", default=True, help="Run answers behind a wall.")
 @click.option("--gradebook/--no-gradebook", default=True, help="Enter grades into the gradebook.")
@@ -138,7 +144,12 @@ def grade(place: Path | None, tables: Path | None, scheduler: str | None, **opti
     """
     from autograde.grading import grade_class
 
-    sys.exit(grade_class(place, tables, scheduler, **options))
+    code = grade_class(place, tables, scheduler, **options)
+    if code == _INTERRUPTED:
+        # Nobody waits for the threads that still grade. What they started ends with this process.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 @main.command()

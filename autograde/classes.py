@@ -19,6 +19,7 @@ from autograde.intake import Refused, Submission, find_submissions
 from autograde.journal import Entry, Journal
 from autograde.notebooks import grading_metadata
 from autograde.places import Limits
+from autograde.submission import choose_slug
 from autograde.tables import Graded, as_csv, as_gradescope, as_json, as_junit
 from autograde.walls import sandbox_program
 
@@ -48,13 +49,11 @@ class ClassGrading:
             sandbox_program()
         self.settings = settings
         self.exercises = load_exercises(settings.root / "solutions")
-        if settings.assignment is not None and settings.assignment not in self.exercises:
-            known = ", ".join(self.exercises)
-            raise Misuse(f"There is no exercise {settings.assignment!r}; there are: {known}.")
+        assignment = settings.assignment and choose_slug(settings.assignment, self.exercises)
         ids = {slug: _grade_ids(notebook) for slug, notebook in self.exercises.items()}
         self._instructors = {slug: json.dumps(nb) for slug, nb in self.exercises.items()}
         self.submissions, self.refused = find_submissions(
-            place, ids, assignment=settings.assignment, pattern=settings.pattern
+            place, ids, assignment=assignment, pattern=settings.pattern
         )
         if not self.submissions:
             why = f" ({self.refused[0].name}: {self.refused[0].why})" if self.refused else ""
@@ -81,7 +80,7 @@ class ClassGrading:
             journal = stack.enter_context(Journal(self._journal_path))
             if executor is None:
                 executor = ThreadPoolExecutor(self.settings.jobs, thread_name_prefix="grade")
-                stack.callback(executor.shutdown, wait=True, cancel_futures=True)
+                stack.push(_end_with(executor))
             writer = _Writer(journal, self.settings.config) if self.settings.gradebook else None
             if writer is not None:
                 stack.enter_context(writer)
@@ -159,6 +158,15 @@ class ClassGrading:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return [folder / name for name in texts if "/" not in name]
+
+
+def _end_with(executor: Executor) -> Callable[..., None]:
+    """Return what ends the executor's threads; after Ctrl-C it waits for none: it may take long."""
+
+    def leave(kind: type[BaseException] | None, *_: object) -> None:
+        executor.shutdown(wait=kind is not KeyboardInterrupt, cancel_futures=True)
+
+    return leave
 
 
 def _grade_ids(notebook: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,15 @@ from autograde.notebooks import (
     without_hidden_tests,
 )
 
-__all__ = ["AnswerCell", "CheckCell", "Exercise", "find_exercise", "project_root", "rebuild"]
+__all__ = [
+    "AnswerCell",
+    "CheckCell",
+    "Exercise",
+    "choose_slug",
+    "find_exercise",
+    "project_root",
+    "rebuild",
+]
 
 
 @dataclass(frozen=True)
@@ -230,10 +238,16 @@ def find_exercise(name: str) -> Path:
         )
     root = project_root() / "exercises"
     known = sorted(folder.name for folder in root.glob("*/") if not folder.name.startswith("."))
-    wanted = path.name
+    slug = choose_slug(name, known)
+    return root / slug / f"{slug}.ipynb"
+
+
+def choose_slug(name: str, known: Iterable[str]) -> str:
+    """Return the exercise meant by a name or a number; raise Misuse if there is none."""
+    known, wanted = list(known), Path(name).name
     matching = [slug for slug in known if wanted == slug or _same_number(wanted, slug)]
     if len(matching) == 1:
-        return root / matching[0] / f"{matching[0]}.ipynb"
+        return matching[0]
     listed = ", ".join(known) or "none"
     raise Misuse(f"There is no exercise {name!r}; there are: {listed}.")
 

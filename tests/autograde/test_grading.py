@@ -13,10 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
-from click.testing import CliRunner
 from nbgrader.api import Gradebook
 
-from autograde.__main__ import main
+from autograde.grading import grade_class
 from autograde.journal import Journal
 from tasklab.gates import wait_until
 from tests.autograde.courses import FIX, NAME, Course, exercise, find
@@ -115,7 +114,7 @@ def test_a_zip_is_graded_into_the_gradebook(teacher: Teacher, tmp_path: Path) ->
     path = teacher.hand_in("x", folder="aside")
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.write(path, f"Ada Lovelace_4711_assignsubmission_file_/{NAME}.ipynb")
-    code, out, err = teacher.grade(str(tmp_path / "all.zip"))
+    code, out, err = teacher.grade(str(tmp_path / "all.zip"), "--assignment", "1")
     assert code == 0, out + err
     assert teacher.scores() == {"Ada-Lovelace": 5}
     kept = teacher.course.root / "classroom" / "submitted" / "Ada-Lovelace" / NAME
@@ -124,9 +123,15 @@ def test_a_zip_is_graded_into_the_gradebook(teacher: Teacher, tmp_path: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_grading_goes_on_where_it_stopped(teacher: Teacher, number: int) -> None:
+    """At once, although the check under way would wait for an hour."""
+    patient = exercise()
+    letter = find(patient, "letter-arrives")
+    letter["source"] = "".join(letter["source"]).replace("NUMBER})", "NUMBER}, within=3600)")
+    assert "3600" in letter["source"]
+    teacher.course.source(patient)
     teacher.hand_in("ada")
     teacher.hand_in("bo", SLOW)
-    with teacher.start("--jobs", "1") as running:
+    with teacher.start("--jobs", "2") as running:
         wait_until(
             lambda: any("report" in line for line in teacher.journal()),
             within=60,
@@ -156,7 +161,7 @@ def test_an_interrupted_grading_goes_on_where_it_stopped(teacher: Teacher, numbe
 
 
 def test_a_grade_is_counted_from_the_moment_it_is_kept(
-    teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+    teacher: Teacher, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     note_graded = Journal.note_graded
 
@@ -167,9 +172,9 @@ def test_a_grade_is_counted_from_the_moment_it_is_kept(
     teacher.hand_in("ada")
     monkeypatch.chdir(teacher.course.root)
     monkeypatch.setattr(Journal, "note_graded", interrupt)
-    told = CliRunner().invoke(main, ["grade", "--no-gradebook"])
-    assert told.exit_code == 130, told.output
-    assert "Stopped: 1 of 1 are graded and kept" in told.output
+    options = {"jobs": 1, "sandbox": True, "gradebook": False, "assignment": None}
+    assert grade_class(None, None, None, **options) == 130
+    assert "Stopped: 1 of 1 are graded and kept" in capsys.readouterr().err
 
 
 def test_a_locked_gradebook_loses_nothing(teacher: Teacher) -> None:
@@ -225,6 +230,12 @@ def test_misuse_is_one_sentence(teacher: Teacher, arguments: list[str], sentence
     assert code == 2
     assert sentence in err
     assert err.count("\n") == 1
+
+
+def test_at_least_one_job_is_asked_for(teacher: Teacher) -> None:
+    code, _, err = teacher.grade("--jobs", "0")
+    assert code == 2
+    assert "0 is not in the range x>=1" in err
 
 
 def test_limits_come_from_nbgrader_config(teacher: Teacher) -> None:
