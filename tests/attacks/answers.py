@@ -251,7 +251,7 @@ ATTACKS: dict[str, Attack] = {
     "flood-the-mailroom": _at_import(
         "def deliver(number):\n"
         "    with httpx.Client(base_url=os.environ['MAILROOM_URL']) as client:\n"
-        "        for n in range(400):\n"
+        "        for n in range(300):\n"
         "            client.post('/letters', json={'to': 'ada', 'n': 'x' * 60_000})\n"
         "    print('flooded', flush=True)\n",
         HONEST,

@@ -106,7 +106,7 @@ ONE_FOLDER_FOR_ALL = {
 WEAKNESSES = {
     "kill-the-keeper": Weakness("ended by SIGKILL", without=KEEPER_IS_ORDINARY),
     "stop-the-keeper": Weakness(
-        "servers is gone", without=KEEPER_IS_ORDINARY, patches={"tasklab.control._WITHIN": 5.0}
+        "servers is gone", without=KEEPER_IS_ORDINARY, patches={"tasklab.control._WITHIN": 5.0, "autograde.engine._TRIES": 1}
     ),
     "kill-everyone": Weakness("ended by SIGKILL", without=KEEPER_IS_ORDINARY),
     "trace-the-keeper": Weakness("exit code 1", without=("--filter",), keeper=INSPECTABLE),
@@ -164,7 +164,7 @@ WEAKNESSES = {
         {"tasklab.client._TRANSFER": {b"transfer-encoding"}},
     ),
     "flood-the-mailroom": Weakness(
-        "22 MiB of letters",
+        "17 MiB of letters",
         publishing(
             'server.log.wait_for("flooded", within=30)',
             "kept = sum(len(str(letter.body)) for letter in mailroom.letters) // MIB",
