@@ -106,7 +106,9 @@ ONE_FOLDER_FOR_ALL = {
 WEAKNESSES = {
     "kill-the-keeper": Weakness("ended by SIGKILL", without=KEEPER_IS_ORDINARY),
     "stop-the-keeper": Weakness(
-        "servers is gone", without=KEEPER_IS_ORDINARY, patches={"tasklab.control._WITHIN": 5.0, "autograde.engine._TRIES": 1}
+        "servers is gone",
+        without=KEEPER_IS_ORDINARY,
+        patches={"tasklab.control._WITHIN": 5.0, "autograde.engine._TRIES": 1},
     ),
     "kill-everyone": Weakness("ended by SIGKILL", without=KEEPER_IS_ORDINARY),
     "trace-the-keeper": Weakness("exit code 1", without=("--filter",), keeper=INSPECTABLE),
