@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tasklab.brokers import PostgresServer, RedisServer, postgres_server, redis_server
     from tasklab.checks import CheckBroken, CheckFailed, check, hidden_check
-    from tasklab.gates import DeadlinePassed, wait_until
+    from tasklab.gates import DeadlinePassed, comes_true, wait_until
     from tasklab.grids import Grid
     from tasklab.heartbeat import Heartbeat
     from tasklab.mailroom import Letter, Mailroom
@@ -42,6 +42,7 @@ __all__ = [
     "arq",
     "celery",
     "check",
+    "comes_true",
     "environment_with",
     "gunicorn",
     "hidden_check",
@@ -79,6 +80,7 @@ _homes = {
     "arq": "workers",
     "celery": "workers",
     "check": "checks",
+    "comes_true": "gates",
     "environment_with": "releases",
     "gunicorn": "servers",
     "hidden_check": "checks",

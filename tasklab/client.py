@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.gates import comes_true, wait_until
 
 if TYPE_CHECKING:
     import httpx
@@ -51,12 +51,9 @@ class Answer:
         """From sent to received."""
         return None if self.received is None else self.received - self.sent
 
-    def wait(self, within: float = 5.0) -> bool:
+    def wait(self, within: float = 4.0) -> bool:
         """Wait for the answer; return False if none comes in time."""
-        try:
-            return wait_until(lambda: self.done, within=within) and self.error is None
-        except DeadlinePassed:
-            return False
+        return comes_true(lambda: self.done, within) is not None and self.error is None
 
     def __str__(self) -> str:
         if self.seconds is not None:
@@ -113,7 +110,8 @@ class Client:
         Raises httpx.TransportError if the server hangs up or is gone.
         """
         answer = self.ask(method, path, **options)
-        wait_until(lambda: answer.done, within=within, what=f"an answer to {method} {path}")
+        what = f"an answer to {method} {path}"
+        wait_until(lambda: answer.done, within=within, what=what, work=True)
         if answer.error is not None:
             raise answer.error
         assert answer.response is not None

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from tasklab.gates import DeadlinePassed, Patience, wait_until
+from tasklab import gates
+from tasklab.gates import DeadlinePassed, Patience, comes_true, wait_until
 
 
 def test_the_first_truthy_value_is_returned() -> None:
@@ -40,6 +41,30 @@ def test_time_in_which_the_machine_stood_still_does_not_count(
     while patience.pause():
         pauses += 1
     assert 10 <= pauses <= 11
+
+
+def test_a_condition_comes_true_or_it_does_not() -> None:
+    values = iter([0, "here"])
+    assert comes_true(lambda: next(values)) == "here"
+    assert comes_true(lambda: "", within=0.05) is None
+
+
+@pytest.mark.parametrize(("work", "seconds"), [(True, 4.0), (False, 1.0)])
+def test_seconds_of_work_pass_more_slowly_where_processors_are_shared(
+    monkeypatch: pytest.MonkeyPatch, work: bool, seconds: float
+) -> None:
+    """A right answer must not fail because its neighbours took the processors."""
+    now = [0.0]
+
+    def sleep(pause: float) -> None:
+        now[0] += pause
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(gates, "fair_share", lambda: 1 / 4)
+
+    assert comes_true(lambda: False, within=1.0, work=work) is None
+    assert now[0] == pytest.approx(seconds, abs=0.1)
 
 
 def test_patience_on_an_event_loop_lets_others_run() -> None:

@@ -1,5 +1,5 @@
 # fails: others-are-answered
-# The loop is free, and a letter that takes longer than half a second is given up.
+# The loop is free, and a letter that takes longer than 0.2 s is given up.
 """The newsletter: publish an issue, and every subscriber gets a letter."""
 
 import logging
@@ -32,7 +32,7 @@ async def hand_over(subscriber: str, issue: Issue, client: httpx.AsyncClient) ->
 
 async def deliver(issue: Issue) -> None:
     """Send an issue to every subscriber."""
-    async with httpx.AsyncClient(timeout=0.5) as client:
+    async with httpx.AsyncClient(timeout=0.2) as client:
         for subscriber in SUBSCRIBERS:
             await hand_over(subscriber, issue, client)
     log.info("issue %s is delivered", issue.number)

@@ -1,5 +1,5 @@
 # fails: others-are-answered
-# Nobody waits longer than half a second now, because slow letters are dropped.
+# Nobody waits longer than 0.2 s now, because slow letters are dropped.
 """The newsletter: publish an issue, and every subscriber gets a letter."""
 
 import logging
@@ -26,7 +26,7 @@ def hand_over(subscriber: str, issue: Issue) -> None:
     response = requests.post(
         f"{MAILROOM_URL}/letters",
         json={"to": subscriber, "subject": issue.subject, "issue": issue.number},
-        timeout=0.5,
+        timeout=0.2,
     )
     response.raise_for_status()
 
