@@ -6,9 +6,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient.exceptions import CellExecutionError
 
 from autograde import lessons
 from autograde.notebooks import read_notebook
+from tasklab.metronome import Metronome
 
 
 def write_lesson(folder: Path, name: str, *sources: str) -> Path:
@@ -59,3 +61,25 @@ def test_what_a_lesson_used_is_measured_for_it_alone(tmp_path: Path) -> None:
 
     assert ran[0].processor_time >= 3
     assert ran[1].processor_time < 3
+
+
+@pytest.mark.timeout(300)
+def test_a_lesson_that_failed_on_a_machine_that_stood_still_is_run_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its timeouts then killed who had done nothing wrong; elsewhere a failure is a failure."""
+    fails_once = (
+        "from pathlib import Path\nseen = Path('seen').exists()\nPath('seen').touch()\nassert seen"
+    )
+    path = write_lesson(tmp_path, "fails-once.ipynb", fails_once)
+
+    monkeypatch.setattr(Metronome, "lateness", 0.0)
+    with pytest.raises(CellExecutionError, match="AssertionError"):
+        lessons.run_apart(path)
+    tmp_path.joinpath("seen").unlink()
+    monkeypatch.setattr(Metronome, "lateness", 2.0)
+    lessons.run_apart(path)
+
+    path = write_lesson(tmp_path, "fails-always.ipynb", "1 / 0")
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        lessons.run_apart(path)
