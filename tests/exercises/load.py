@@ -30,13 +30,15 @@ class Load:
     """Keep four times as many processes ready to run as there are processors.
 
     Gradings count: spinning processes fill up only what they leave, so that the machine's time
-    goes into what is to be proved. Where it is not told how many are ready (it is by Linux, in
+    goes into what is to be proved; and a grading that is admitted only when there is room makes it
+    no more than four times. Where it is not told how many are ready (it is by Linux, in
     /proc/stat), all of them spin.
     """
 
     def __init__(self) -> None:
         self.wanted = OVERSUBSCRIBED * PROCESSORS
         self._counts: list[int] = []
+        self._turn = threading.Lock()
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._run, name="load", daemon=True)
 
@@ -44,6 +46,13 @@ class Load:
     def mean(self) -> float:
         """How many processes were ready for each processor; 0 where that is not told."""
         return sum(self._counts) / max(len(self._counts), 1) / PROCESSORS
+
+    def admit(self) -> None:
+        """Return when one grading more keeps no more than the wanted number ready to run."""
+        with self._turn:
+            while not self._over.wait(_PERIOD):
+                if (count_ready() or 0) <= self.wanted:
+                    return
 
     def __enter__(self) -> Self:
         self._spinning = [

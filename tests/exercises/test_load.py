@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 
 import psutil
@@ -34,3 +35,25 @@ def test_other_work_counts() -> None:
             stack.callback(busy.wait)
             stack.callback(busy.kill)
         assert wait_until(lambda: stopped(load) == load.wanted, within=60)
+
+
+def test_no_grading_is_admitted_beside_more_than_that() -> None:
+    admitted = threading.Event()
+
+    def ask() -> None:
+        load.admit()
+        admitted.set()
+
+    with ExitStack() as stack, Load() as load:
+        busy = []
+        for _ in range(2 * load.wanted):
+            busy.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(busy[-1].wait)
+            stack.callback(busy[-1].kill)
+        assert wait_until(lambda: (count_ready() or 0) > 1.5 * load.wanted, within=60)
+        threading.Thread(target=ask, daemon=True).start()
+
+        assert not admitted.wait(1)
+        for process in busy:
+            process.kill()
+        assert admitted.wait(60)
