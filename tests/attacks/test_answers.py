@@ -16,7 +16,7 @@ from tests.attacks.answers import ATTACKS, HONEST
 from tests.autograde.courses import NAME, answer, exercise, notebook
 
 INSTRUCTOR = json.dumps(exercise())
-LIMITS = Limits(memory=256 * 1024**2, processor_time=20, wall_time=60)
+LIMITS = Limits(memory=256 * 1024**2, processor_time=20, wall_time=120)
 NEIGHBOURS = 8
 
 
