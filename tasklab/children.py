@@ -21,6 +21,8 @@ __all__ = ["ChildProcess", "ServerDidNotStart", "watch_starts"]
 _START_WITHIN = 30.0
 # With its imports behind it a server starts in a tenth of a second.
 _WARM_START_WITHIN = 10.0
+# A start is mostly imports: it wants a processor all the while.
+_LEAST_SHARE = 1 / 8
 _STOP_WITHIN = 10.0
 _LINGERED_WITHIN = 1.0
 _ENDING_WITHIN = 1.0
@@ -166,7 +168,7 @@ class ChildProcess:
         within = self._start_within
         if within is None:
             within = _WARM_START_WITHIN if launcher.is_warm else _START_WITHIN
-        patience = Patience(within, work=True)
+        patience = Patience(within, work=True, least_share=_LEAST_SHARE)
         while not self._is_ready():
             if self.exit_code is not None:
                 self.log.finish()

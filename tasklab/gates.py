@@ -17,8 +17,9 @@ _LONGEST_PAUSE = 0.02
 # A pause that took much longer than it was asked to means that the whole machine stood still
 # (a suspended laptop, a starved runner). Such time says nothing about the app.
 _MOST_A_PAUSE_COUNTS = 0.1
-# Whoever starts thread after thread must not wait for ever.
-_LEAST_SHARE = 1 / 8
+# Whoever starts thread after thread must not wait for ever; and most of what is awaited takes
+# less work than a server's start, which sets a share of its own.
+_LEAST_SHARE = 1 / 4
 
 
 class DeadlinePassed(TimeoutError):
@@ -34,13 +35,16 @@ class Patience:
     """Count down seconds of waiting, leaving out those in which the machine stood still.
 
     For `work`, seconds of a processor are meant: they pass more slowly, the more threads share
-    one, down to an eighth. That is for what takes as long as it takes to compute, and has no
+    one, down to `least_share`. That is for what takes as long as it takes to compute, and has no
     timer of its own.
     """
 
-    def __init__(self, seconds: float, *, work: bool = False) -> None:
+    def __init__(
+        self, seconds: float, *, work: bool = False, least_share: float = _LEAST_SHARE
+    ) -> None:
         self.seconds = seconds
         self.work = work
+        self.least_share = least_share
         self.used = 0.0
         self._pause = _SHORTEST_PAUSE
 
@@ -75,7 +79,7 @@ class Patience:
 
     def _count(self, since: float) -> None:
         waited = min(time.monotonic() - since, _MOST_A_PAUSE_COUNTS)
-        self.used += waited * max(fair_share(), _LEAST_SHARE) if self.work else waited
+        self.used += waited * max(fair_share(), self.least_share) if self.work else waited
         self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
 
 
