@@ -49,7 +49,11 @@ def grade_class(
     what = "submission" if total == 1 else "submissions"
     click.echo(f"{total} {what}, {options['jobs']} at once.")
     shown: Any = click.progressbar(
-        length=total, show_pos=True, item_show_func=lambda _: _tally(grading)
+        length=total,
+        show_pos=True,
+        item_show_func=lambda _: _tally(grading),
+        # Without a terminal click would print the bar's empty label.
+        hidden=not sys.stdout.isatty(),
     )
     with _executor(scheduler) as executor, shown as bar:
 

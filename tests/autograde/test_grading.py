@@ -88,6 +88,11 @@ def test_a_class_is_graded_side_by_side(teacher: Teacher) -> None:
     assert "✘ bo, 01-no-letter: letter-arrives: 0 letters" in out
     assert "✘ cy, 01-no-letter: health-answers: 01-no-letter.ipynb is not a notebook" in out
     assert "passed" not in out.split("✘ bo")[1].split("\n")[0]
+    first, *reasons, last = out.splitlines()
+    assert (first, last.split(".")[0]) == (
+        "3 submissions, 3 at once.", "1 passed, 2 failed, 0 broken"
+    )  # fmt: skip
+    assert all(line.startswith("✘ ") for line in reasons), "a bar that nobody sees"
     rows = teacher.rows()
     assert [rows[name]["points"] for name in ("ada", "bo", "cy")] == ["5", "2", "0"]
     assert teacher.scores() == {"ada": 5, "bo": 2, "cy": 0}
