@@ -25,15 +25,16 @@ NAMED = "Núñez O'Brien, Šárka"
 
 # As Canvas writes it: a row of marks, the points possible, columns that only it may fill.
 CANVAS = """\
-Student,ID,SIS User ID,SIS Login ID,Section,Everyone waits (901),Essay (902),Current Score
-,,,,,Manual Posting,,
-    Points Possible,,,,,20.00,5.00,(read only)
-"Lovelace, Ada",345,S-1,ada@uni.example,"A, B",,4.00,80
-"Núñez O'Brien, Šárka",346,S-2,sarka,A,7.50,1.00,20
-"Kim, Min",347,,min1,A,,,
-"Kim, Min",348,,min2,A,EX,,
-"Absent, Al",349,,al,A,3.00,,
-"Student, Test",350,,8f3e,A,,,
+Student,ID,SIS User ID,SIS Login ID,Integration ID,Root Account,Section,Everyone waits (901),\
+Essay (902),Current Score
+,,,,,,,Manual Posting,,
+    Points Possible,,,,,,,20.00,5.00,(read only)
+"Lovelace, Ada",345,S-1,ada@uni.example,I-1,uni,"A, B",,4.00,80
+"Núñez O'Brien, Šárka",346,S-2,sarka,,uni,A,7.50,1.00,20
+"Kim, Min",347,,min1,,uni,A,,,
+"Kim, Min",348,,min2,,uni,A,EX,,
+"Absent, Al",349,,al,,uni,A,3.00,,
+"Student, Test",350,,8f3e,,uni,A,,,
 """
 WORKSHEET = """\
 Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed,\
@@ -80,7 +81,10 @@ def test_canvas_gets_back_its_own_columns_and_the_points(canvas: Path) -> None:
     header = filled.text.split("\n", 1)[0]
 
     # A column that is not in the file stays in Canvas as it is.
-    assert header == "Student,ID,SIS User ID,SIS Login ID,Section,Everyone waits (901)"
+    assert header == (
+        "Student,ID,SIS User ID,SIS Login ID,Integration ID,Root Account,Section,"
+        "Everyone waits (901)"
+    )
     marks, possible, *people = rows(filled.text)
     assert (marks["Student"], possible["Student"]) == ("", "    Points Possible")
     given = {row["ID"]: row["Everyone waits (901)"] for row in people}
@@ -105,6 +109,37 @@ def test_canvas_gets_an_assignment_for_each_new_exercise_and_check(canvas: Path)
         (f"{OTHER}: letter-arrives", "7", "5"),
     ):
         assert (possible[title], ada[title]) == (most, got)
+
+
+def test_a_check_is_entered_where_canvas_has_it_and_nowhere_else(canvas: Path) -> None:
+    mine = f"{SLUG}: letter-arrives (903)"
+    canvas.write_text(CANVAS.replace("Essay (902)", mine), encoding="utf-8")
+    filled = fill_canvas(canvas, [score("ada")], checks=True)
+    _, possible, ada, *_ = rows(filled.text)
+
+    assert (ada["Everyone waits (901)"], ada[mine]) == ("16", "3.57")
+    assert (possible["Everyone waits (901)"], possible[mine]) == ("20", "5")
+    assert f"{SLUG}: letter-arrives" not in ada
+
+
+def test_exercises_do_not_mix_where_their_checks_have_the_same_names(canvas: Path) -> None:
+    short = Score("min1", OTHER, 2, 4, {"letter-arrives": (2, 4)})
+    filled = fill_canvas(canvas, [short, score("ada", slug="08-gone")], checks=True)
+    _, possible, ada, _, kim, *_ = rows(filled.text)
+
+    names = (OTHER, f"{OTHER}: letter-arrives", "08-gone", "08-gone: letter-arrives")
+    assert [possible[name] for name in names] == ["4", "4", "10", "7"]
+    assert [ada[name] for name in names] == ["", "", "8", "5"]
+    assert [kim[name] for name in names] == ["2", "2", "", ""]
+
+
+def test_canvas_is_told_the_points_possible_where_it_did_not_say_them(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text("LastName,FirstName,ID,Section\nLovelace,Ada,345,A\n", encoding="utf-8")
+    possible, ada = rows(fill_canvas(path, [score("lovelaceada")]).text)
+
+    assert (possible["LastName"], possible[SLUG]) == ("Points Possible", "10")
+    assert ada[SLUG] == "8"
 
 
 def test_broken_has_no_points_and_clears_what_was_there(canvas: Path, worksheet: Path) -> None:
@@ -147,7 +182,22 @@ def test_a_worksheet_of_moodle_keeps_all_but_the_grade(worksheet: Path) -> None:
     for row, was in zip(found[:4], before, strict=False):
         same = set(was) - {"Grade", "Feedback comments"}
         assert {name: row[name] for name in same} == {name: was[name] for name in same}
-    assert "Min Kim: nothing is graded." in filled.remarks
+    assert filled.remarks == [
+        f"{SLUG} has 10 points here and 100 in Moodle: they are given in proportion.",
+        "Min Kim: nothing is graded.",
+        "=cmd|' /C calc'!A0: nothing is graded.",
+    ]
+
+
+def test_a_worksheet_gets_its_own_exercise_and_checks_if_asked(worksheet: Path) -> None:
+    scores = [score("Ada-Lovelace"), score("Ada-Lovelace", 1, slug=OTHER)]
+    (ada, *_) = rows(fill_moodle(worksheet, scores).text)
+    assert (ada["Grade"], ada["Feedback comments"]) == ("80", "")
+    (ada, *_) = rows(fill_moodle(worksheet, [score("Ada-Lovelace", None)], checks=True).text)
+    assert (ada["Grade"], ada["Feedback comments"]) == ("", "others-answered: 3 of 3")
+    worksheet.write_text(WORKSHEET.replace("Feedback comments", "Feedback"), encoding="utf-8")
+    filled = fill_moodle(worksheet, [score("Ada-Lovelace")], checks=True)
+    assert filled.remarks[0].startswith("The worksheet has no column Feedback comments")
 
 
 def test_no_cell_is_a_formula(worksheet: Path, canvas: Path) -> None:
@@ -182,6 +232,25 @@ def test_moodles_gradebook_in_each_of_its_separators(tmp_path: Path, delimiter: 
     assert (ada[SLUG], ada[OTHER], ada[f"{SLUG}: letter-arrives"]) == ("8", "", "5")
     assert (kim[SLUG], kim[OTHER]) == ("", "8")
     assert "Course total (Real)" not in ada
+
+
+@pytest.mark.parametrize("lms", ["canvas", "moodle"])
+def test_what_is_asked_for_reaches_the_roster(
+    lms: str, canvas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradebook = tmp_path / "grades.csv"
+    gradebook.write_text(GRADEBOOK, encoding="utf-8")
+    both = [score("ada"), score("ada", slug=OTHER)]
+    monkeypatch.setattr("autograde.exports._read_scores", lambda _: both)
+    output = tmp_path / "filled.csv"
+    roster = {"canvas": canvas, "moodle": gradebook}[lms]
+    options = ["--assignment", OTHER, "--checks", "--output", str(output)]
+    done = CliRunner().invoke(main, ["export", lms, str(roster), *options])
+
+    assert done.exit_code == 0, done.output
+    header = output.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
+    assert header[-3:] == [OTHER, f"{OTHER}: others-answered", f"{OTHER}: letter-arrives"]
+    assert not [title for title in header if "waits" in title]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,10 @@ def test_what_was_begun_is_taken_as_it_is(repository: Path) -> None:
     text = json.dumps(notebook(answer("%%writefile newsletter.py\nmine = 1\n")))
     (repository / PAGE).write_text(text)
     (repository / "exercises" / "notes.ipynb").write_text("{}")
+    # A copy that was put aside is not handed in, wherever it is in the order of names.
+    for aside in ("exercises/.starters", "exercises/zz"):
+        (repository / aside).mkdir()
+        (repository / aside / f"{NAME}.ipynb").write_text("{}")
     exercises, wrong, path = take(repository)
 
     assert (exercises, wrong) == ([NAME], [])
@@ -68,8 +72,27 @@ def test_what_is_too_large_is_left_out(repository: Path, monkeypatch: pytest.Mon
     assert take(repository)[1] == [f"ada: {PAGE} is too large, and left out."]
 
 
-def test_no_program_is_started_by_an_address(tmp_path: Path) -> None:
-    marker = tmp_path / "ran"
+@pytest.fixture
+def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a program leaves that git runs, where a teacher's own settings let it."""
+    path = tmp_path / "ran"
+    settings = tmp_path / "gitconfig"
+    settings.write_text(
+        f'[protocol "ext"]\nallow = always\n[filter "mark"]\nsmudge = "touch {path}; cat"\n'
+    )
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    return path
+
+
+def test_nothing_is_checked_out(repository: Path, marker: Path) -> None:
+    (repository / ".gitattributes").write_text("*.ipynb filter=mark\n")
+    (repository / PAGE).write_text("{}")
+
+    assert take(repository)[0] == [NAME]
+    assert not marker.exists()
+
+
+def test_no_program_is_started_by_an_address(tmp_path: Path, marker: Path) -> None:
     address = f"ext::sh -c touch% {marker}"
     (found,) = collect([Repository("ada", address)], {NAME: STARTER}, tmp_path / "submitted")
 
