@@ -12,7 +12,7 @@ from autograde.engine import grade
 from autograde.places import Sandbox
 from autograde.submission import Exercise, rebuild
 from tests.attacks.answers import IDLE
-from tests.autograde.courses import NAME, answer, exercise, find
+from tests.autograde.courses import NAME, answer, check_cell, exercise, find
 
 HONEST_SHARE = 2 / 5
 FAKE_SETUP = """\
@@ -33,9 +33,21 @@ hidden_check = lambda _: None
 """
 
 
+PASSES = 'with check("{0}") as found:\n    found.passes("1 letter")\n'
+
+
 def _edit(content: dict[str, Any]) -> None:
-    passes = 'with check("letter-arrives") as found:\n    found.passes("1 letter")\n'
-    find(content, "letter-arrives")["source"] = passes
+    find(content, "letter-arrives")["source"] = PASSES.format("letter-arrives")
+
+
+def _copy(content: dict[str, Any]) -> None:
+    """Two of them, so that it is the same which one a grader takes."""
+    _edit(content)
+    content["cells"].append(find(content, "letter-arrives"))
+
+
+def _add(content: dict[str, Any]) -> None:
+    content["cells"].append(check_cell(PASSES.format("my-own"), "my-own", 300))
 
 
 def _delete(content: dict[str, Any]) -> None:
@@ -61,11 +73,27 @@ def _ungrade(content: dict[str, Any]) -> None:
     find(content, "letter-arrives")["metadata"]["nbgrader"]["grade"] = False
 
 
+def _unlock(content: dict[str, Any]) -> None:
+    find(content, "letter-arrives")["metadata"]["nbgrader"]["locked"] = False
+
+
+def _retype(content: dict[str, Any]) -> None:
+    find(content, "letter-arrives")["cell_type"] = "markdown"
+
+
+def _tag(content: dict[str, Any]) -> None:
+    find(content, "letter-arrives")["metadata"]["tags"] = ["skip-execution"]
+
+
 TAMPERINGS: dict[str, Callable[[dict[str, Any]], None]] = {
     "edit-a-check": _edit,
+    "copy-a-check": _copy,
+    "add-a-check-of-ones-own": _add,
     "delete-a-check": _delete,
     "unmark-a-check": _unmark,
     "mark-a-check-as-no-check": _ungrade,
+    "unlock-a-check": _unlock,
+    "turn-a-check-into-text": _retype,
     "make-a-check-worth-nothing": _weigh("letter-arrives", 0),
     "make-a-check-worth-a-lot": _weigh("health-answers", 300),
     "replace-the-words-that-checks-use": _replace_setup,
@@ -101,7 +129,16 @@ def shares() -> dict[str, float]:
 def test_tampering_earns_nothing(name: str, shares: dict[str, float]) -> None:
     assert shares["honest"] == HONEST_SHARE
     assert shares[name] > HONEST_SHARE, "it does not even work on a grader that trusts it"
-    # What is graded is the same notebook for both.
+    assert_rebuilt(TAMPERINGS[name])
+
+
+def test_a_tag_that_keeps_a_cell_from_running_is_gone() -> None:
+    """Only other graders would heed it."""
+    assert_rebuilt(_tag)
+
+
+def assert_rebuilt(change: Callable[[dict[str, Any]], None]) -> None:
+    """Whoever tampers and whoever does not are graded by the same notebook."""
     honest, remarks = rebuild(exercise(), hand_in(lambda _: None))
     assert not remarks
-    assert rebuild(exercise(), hand_in(TAMPERINGS[name]))[0] == honest
+    assert rebuild(exercise(), hand_in(change))[0] == honest
