@@ -242,6 +242,7 @@ class _Reader:
                 return student, (groups.get("timestamp") or "").zfill(20), ""
         if slug in name.parts[:-1]:
             # nbgrader's own layout: STUDENT/EXERCISE/EXERCISE.ipynb.
-            return (parents[-1] if parents else self.place.resolve().parent.name), "", ""
+            given = self.place.resolve().name if self.place.is_dir() else ""
+            return (parents[-1] if parents else given), "", ""
         rest = _COPY.sub("", name.stem).replace(slug, "").strip("-_ .")
         return rest or (parents[-1] if parents else ""), "", ""

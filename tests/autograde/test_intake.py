@@ -44,6 +44,16 @@ def test_nbgraders_own_layout(tmp_path: Path) -> None:
     assert not refused
 
 
+def test_the_folder_of_one_learner_is_named_as_the_learner_is(tmp_path: Path) -> None:
+    write(tmp_path, f"submitted/ada/{FIRST}/{FIRST}.ipynb")
+    found, refused = find_submissions(tmp_path / "submitted" / "ada", EXERCISES)
+    assert (told(found), refused) == ({("ada", FIRST)}, [])
+    archive = pack(tmp_path / "all.zip", {f"{FIRST}/{FIRST}.ipynb": TEXT})
+    assert find_submissions(archive, EXERCISES) == (
+        [], [Refused(f"{FIRST}/{FIRST}.ipynb", "its name does not say whose it is")]
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "name",
     [
