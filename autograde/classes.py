@@ -59,6 +59,8 @@ class ClassGrading:
             why = f" ({self.refused[0].name}: {self.refused[0].why})" if self.refused else ""
             raise Misuse(f"There is nothing to grade in {place}{why}.")
         self.outcomes: Counter[str] = Counter()
+        self.graded_before = 0
+        """How many of the class's grades are not of this run's submissions."""
 
     @property
     def classroom(self) -> Path:
@@ -75,7 +77,11 @@ class ClassGrading:
         on_done: Callable[[Entry], None] = lambda _: None,
         work: Callable[[Task], dict[str, Any]] = grade_task,
     ) -> list[Graded]:
-        """Grade what is not graded yet; return all of it, in order of names."""
+        """Grade what is not graded yet; return the class's grades, in order of names.
+
+        They are the newest grades of everybody who has one for an exercise that this run is about:
+        what came in another zip, or earlier, is no less graded.
+        """
         with contextlib.ExitStack() as stack:
             journal = stack.enter_context(Journal(self._journal_path))
             if executor is None:
@@ -84,15 +90,25 @@ class ClassGrading:
             writer = _Writer(journal, self.settings.config) if self.settings.gradebook else None
             if writer is not None:
                 stack.enter_context(writer)
-            fresh: list[Entry] = []
+            done: set[tuple[str, str]] = set()
             for entry in self._grade(journal, executor, work):
                 self.outcomes[str(entry.report["outcome"])] += 1
                 if writer is not None and not entry.entered:
                     writer.enter(entry, self._data[entry.student, entry.slug])
-                fresh.append(entry)
+                done.add((entry.student, entry.slug))
                 on_done(entry)
-        fresh.sort(key=lambda entry: (entry.student, entry.slug))
-        return [Graded(entry.student, entry.slug, entry.report) for entry in fresh]
+            found = list(self._newest(journal, done))
+        self.graded_before = len(found) - len(done)
+        return found
+
+    def _newest(self, journal: Journal, done: set[tuple[str, str]]) -> Iterator[Graded]:
+        given = {(submission.student, submission.slug) for submission in self.submissions}
+        slugs = {slug for _, slug in given}
+        for entry in journal:
+            key = entry.student, entry.slug
+            # What was handed in anew and could not be read leaves no earlier grade standing.
+            if key in done or (entry.slug in slugs and key not in given):
+                yield Graded(entry.student, entry.slug, entry.report)
 
     def _grade(
         self, journal: Journal, executor: Executor, work: Callable[[Task], dict[str, Any]]

@@ -75,7 +75,9 @@ def grade_class(
     for refused in grading.refused:
         click.echo(f"Not graded: {refused.name}: {refused.why}", err=True)
     paths = grading.write_tables(graded, tables or root / "classroom" / "grades")
-    click.echo(f"{_tally(grading)}. Tables: {', '.join(_short(path) for path in paths)}.")
+    before = f", with {grading.graded_before} graded before" if grading.graded_before else ""
+    tables_are = ", ".join(_short(path) for path in paths)
+    click.echo(f"{_tally(grading)}. Tables{before}: {tables_are}.")
     if grading.outcomes["broken"]:
         click.echo(
             "The broken ones have no grade, and that is no fault of theirs: run the same command "

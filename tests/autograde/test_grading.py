@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ import psutil
 import pytest
 from nbgrader.api import Gradebook
 
+from autograde.classes import ClassGrading, Settings
 from autograde.grading import grade_class
 from autograde.journal import Journal
+from autograde.notebooks import LARGEST_NOTEBOOK
 from tasklab.gates import wait_until
 from tests.autograde.courses import FIX, NAME, Course, exercise, find
 
@@ -124,6 +127,46 @@ def test_a_zip_is_graded_into_the_gradebook(teacher: Teacher, tmp_path: Path) ->
     assert teacher.scores() == {"Ada-Lovelace": 5}
     kept = teacher.course.root / "classroom" / "submitted" / "Ada-Lovelace" / NAME
     assert (kept / f"{NAME}.ipynb").read_bytes() == path.read_bytes()
+
+    # Who comes with a later zip joins those who were graded.
+    wrong = teacher.hand_in("y", FIX.replace("deliver", "print"), folder="aside")
+    with zipfile.ZipFile(tmp_path / "late.zip", "w") as archive:
+        archive.write(wrong, f"Min Kim_4713_assignsubmission_file_/{NAME}.ipynb")
+    code, out, err = teacher.grade(str(tmp_path / "late.zip"), "--assignment", "1")
+    assert code == 1, out + err
+    assert "0 passed, 1 failed, 0 broken. Tables, with 1 graded before: " in out
+    points = {name: row["points"] for name, row in teacher.rows().items()}
+    assert points == {"Ada-Lovelace": "5", "Min-Kim": "2"}
+    # And whose work is graded anew is there once.
+    teacher.hand_in("Min-Kim")
+    code, out, err = teacher.grade("classroom/submitted/Min-Kim")
+    assert code == 0, out + err
+    points = {name: row["points"] for name, row in teacher.rows().items()}
+    assert points == {"Ada-Lovelace": "5", "Min-Kim": "5"}
+
+
+def test_the_tables_have_the_newest_grade_of_everybody_for_these_exercises(
+    teacher: Teacher,
+) -> None:
+    root = teacher.course.root
+    for student in ("ada", "bo"):
+        teacher.hand_in(student)
+
+    def grade() -> list[tuple[str, str, int]]:
+        grading = ClassGrading(root / "classroom" / "submitted", settings)
+        found = grading.run(work=lambda _: {"outcome": "passed", "points": next(points)})
+        return [(row.student, row.slug, row.report["points"]) for row in found]
+
+    points = itertools.count(1)
+    settings = Settings(root, jobs=1, sandbox=False, gradebook=False)
+    assert grade() == [("ada", NAME, 1), ("bo", NAME, 2)]
+    with Journal(root / "classroom" / "grading" / "journal.jsonl") as journal:
+        journal.note_graded("cy", NAME, "-", {"outcome": "passed", "points": 7})
+        journal.note_graded("cy", "02-two-letters", "-", {"outcome": "passed", "points": 8})
+    # Bo hands in again, and nobody can read it: no earlier grade is left standing.
+    os.truncate(teacher.hand_in("bo"), LARGEST_NOTEBOOK + 1)
+    teacher.hand_in("ada", "    pass")
+    assert grade() == [("ada", NAME, 3), ("cy", NAME, 7)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
