@@ -102,8 +102,11 @@ class Journal:
 
     def _append(self, student: str, slug: str, fingerprint: str, **more: Any) -> None:
         line = {"student": student, "slug": slug, "fingerprint": fingerprint, **more}
+        # A person looks for a name as it is written, to be forgotten. What an app said may be half
+        # a character, which json reads back.
+        text = json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass")
         # The newline comes first as well: it ends a line that an earlier process left half done.
-        data = b"\n" + json.dumps(line).encode() + b"\n"
+        data = b"\n" + text + b"\n"
         try:
             with self._lock:
                 while data:

@@ -23,6 +23,18 @@ def test_what_was_graded_is_found_again(tmp_path: Path) -> None:
         assert journal.find("bo", "01", "print-1") is None
 
 
+def test_a_name_is_there_as_it_is_written_and_half_a_character_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    report = {"outcome": "failed", "saw": "\ud83d"}
+    with Journal(path) as journal:
+        journal.note_graded("Šárka", "01", "print-1", report)
+    assert '{"student": "Šárka", '.encode() in path.read_bytes()
+    with Journal(path) as journal:
+        entry = journal.find("Šárka", "01", "print-1")
+        assert entry is not None
+        assert entry.report == report
+
+
 def test_a_new_grading_is_not_in_the_gradebook_yet(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal") as journal:
         journal.note_entered(journal.note_graded("ada", "01", "print-1", PASSED))

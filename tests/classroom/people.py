@@ -72,6 +72,17 @@ class Classroom:
         self, module: str, *arguments: str, folder: Path, home: Path, codes: tuple[int, ...] = (0,)
     ) -> str:
         """Run a command as a person of this class; return all that it said."""
+        command = [sys.executable, "-m", module, *arguments]
+        return self._start(command, folder=folder, home=home, codes=codes)
+
+    def shell(self, text: str) -> str:
+        """Run lines of a shell in the course's folder, up to the first one that fails."""
+        command = ["bash", "-ec", text]
+        return self._start(command, folder=self.course.root, home=self.folder, codes=(0,))
+
+    def _start(
+        self, command: list[str], *, folder: Path, home: Path, codes: tuple[int, ...]
+    ) -> str:
         settings = self.folder / "etc"
         settings.mkdir(exist_ok=True)
         (settings / "nbgrader_config.py").write_text(
@@ -90,7 +101,7 @@ class Classroom:
             "JUPYTER_PREFER_ENV_PATH": "0",
         }
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            command,
             cwd=folder,
             env={**os.environ, **chosen},
             stdout=subprocess.PIPE,
