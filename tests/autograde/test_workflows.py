@@ -28,6 +28,8 @@ GIT = {
     "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org",
 }  # fmt: skip
 SUDO = '#!/bin/sh\necho "$@" >> "$HOME/sudo.log"\n'
+# Before each command, bash writes down which one it is and whether it gets the token.
+NOTE = """trap 'echo "${STUDENTS_TOKEN:+token: }$BASH_COMMAND" >> "$HOME/commands.log"' DEBUG\n"""
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -51,6 +53,7 @@ class Host:
         (self.home / "sudo").write_text(SUDO)
         (self.home / "sudo").chmod(0o755)
         git(folder, "clone", "--quiet", str(origin), "work")
+        self.failed: list[str] = []
         self.variables = {
             **GIT,
             "HOME": str(self.home),
@@ -61,7 +64,7 @@ class Host:
 
     def shell(self, text: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["bash", "-eo", "pipefail", "-c", text], cwd=self.work,
+            ["bash", "-eo", "pipefail", "-c", NOTE + text], cwd=self.work,
             env={**self.variables, **more}, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
@@ -96,12 +99,13 @@ class Host:
 
 class GitHub(Host):
     def run(self, workflow: str) -> tuple[bool, str]:
-        (job,) = yaml.safe_load((self.work / workflow).read_text())["jobs"].values()
-        failed, said = False, ""
+        told = yaml.safe_load((self.work / workflow).read_text())
+        (job,) = told["jobs"].values()
+        said = ""
         for step in job["steps"]:
             condition = step.get("if")
             assert condition in (None, "${{ !cancelled() }}")
-            if failed and condition is None:
+            if self.failed and condition is None:
                 continue
             if "uses" in step:
                 if step["uses"].startswith("actions/upload-artifact@"):
@@ -112,12 +116,14 @@ class GitHub(Host):
                 continue
             secrets = {
                 name: value.replace("${{ secrets.STUDENTS_TOKEN }}", "secret-token")
-                for name, value in step.get("env", {}).items()
+                for level in (told, job, step)
+                for name, value in level.get("env", {}).items()
             }
             done = self.shell(step["run"], **secrets)
             said += done.stdout + done.stderr
-            failed |= done.returncode != 0
-        return not failed, said
+            if done.returncode:
+                self.failed.append(step["name"])
+        return not self.failed, said
 
 
 class GitLab(Host):
@@ -126,7 +132,9 @@ class GitLab(Host):
         first, *lines = job["script"]
         self.make_environment(first)
         done = self.shell("\n".join(lines), STUDENTS_TOKEN="secret-token")
-        self.keep(job.get("artifacts", {}).get("paths", []))
+        artifacts = job.get("artifacts", {})
+        if done.returncode == 0 or artifacts.get("when") == "always":
+            self.keep(artifacts.get("paths", []))
         return done.returncode == 0, done.stdout + done.stderr
 
 
@@ -191,6 +199,10 @@ def test_the_teacher_grades_what_was_pushed(
     assert points == {"ada": "5", "bo": "2"}
     feedback = runner.kept / "classroom" / "feedback" / "bo" / NAME / f"{NAME}.html"
     assert "SECRET_NUMBER" not in feedback.read_text(encoding="utf-8")
+    # The token is gone before an answer runs.
+    commands = (runner.home / "commands.log").read_text()
+    assert "\ntoken: .venv/bin/autograde collect" in commands
+    assert "\n.venv/bin/autograde grade" in commands
     # The token is in no file, and git hands it to the host alone.
     name, user = USERS[host]
     settings = (runner.home / ".gitconfig").read_text()
@@ -203,6 +215,7 @@ def test_the_teacher_grades_what_was_pushed(
         assert (told in filled.stdout) is True
         assert ("secret-token" in filled.stdout) is bool(told)
     if host == "github":
+        assert runner.failed == ["Take what the students pushed"]
         log = (runner.home / "sudo.log").read_text()
         assert log == "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\n"
 
@@ -218,11 +231,35 @@ def test_a_student_sees_the_visible_checks(
     assert "your teacher runs them: letter-arrives" in said
 
 
+@pytest.mark.parametrize("host", HOSTS)
 def test_who_has_not_begun_is_not_failed(
-    course: Course, push: Callable[..., Path], tmp_path: Path
+    host: str, push: Callable[..., Path], tmp_path: Path
 ) -> None:
-    runner = GitHub(tmp_path / "runner", push("ada", None))
-    assert runner.run(CHECK["github"]) == (True, "No exercise is begun yet.\n")
+    runner = HOSTS[host](tmp_path / "runner", push("ada", None))
+    assert runner.run(CHECK[host]) == (True, "No exercise is begun yet.\n")
+
+
+def test_only_the_teacher_starts_a_grading_and_only_the_teacher_sees_it(course: Course) -> None:
+    told = yaml.safe_load(write_workflow(course.root, "github").read_text())
+    # YAML takes the word `on` for a yes.
+    assert set(told[True]) == {"workflow_dispatch", "schedule"}
+    (job,) = yaml.safe_load(write_workflow(course.root, "gitlab").read_text()).values()
+    assert job["rules"] == [
+        {"if": f'$CI_PIPELINE_SOURCE == "{source}"'} for source in ("schedule", "web")
+    ]
+    assert job["artifacts"]["access"] == "maintainer"
+
+
+@pytest.mark.parametrize("name", ["check", "grade"])
+def test_a_workflow_of_github_may_read_and_no_more(name: str) -> None:
+    folder = ROOT / "autograde" / "templates" / "github"
+    told = yaml.safe_load((folder / f"{name}.yml").read_text())
+    (job,) = told["jobs"].values()
+
+    assert told["permissions"] == {"contents": "read"}
+    assert "permissions" not in job
+    (checkout,) = [s for s in job["steps"] if s.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["with"] == {"persist-credentials": False}
 
 
 @pytest.mark.parametrize(
