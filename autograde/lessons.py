@@ -8,7 +8,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +51,13 @@ def run_lesson(path: Path, environment: Mapping[str, str] | None = None) -> Note
     Raises nbclient's CellExecutionError where a cell fails that is not tagged raises-exception.
     """
     import nbformat
+    import zmq
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
+    config = Config()
+    if zmq.has("curve"):
+        config.KernelManager.transport_encryption = "auto"  # else the kernel warns that it has none
     notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
@@ -62,6 +67,7 @@ def run_lesson(path: Path, environment: Mapping[str, str] | None = None) -> Note
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
+        config=config,
     )
     client.execute(env={**os.environ, **(environment or {})})
     notebook.metadata.language_info = {"name": "python"}
@@ -111,20 +117,35 @@ def _used_by_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main(names: Sequence[str]) -> int:
-    """Run the lessons with these file names, or all; return the exit code."""
+def _find_lessons(names: Iterable[str]) -> list[Path]:
+    lessons = sorted(LESSONS.glob("*.ipynb"))
+    found = {}
+    for name in names:
+        called_so = [path for path in lessons if name in (path.name, path.stem, path.stem[:2])]
+        if not called_so:
+            raise click.UsageError(
+                f"There is no lesson {name} in {LESSONS.name}/: give the name of its file, "
+                "or its number."
+            )
+        found.update(dict.fromkeys(called_so))
+    return list(found) or lessons
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1, metavar="[LESSON]...")
+def main(names: tuple[str, ...]) -> None:
+    """Run each LESSON anew, or all of them, and keep the outputs.
+
+    LESSON is the name of its file, with or without .ipynb, or its number. One that fails stays as
+    it was, and the exit code is 1.
+    """
     import nbformat
     from nbclient.exceptions import CellExecutionError
 
-    lessons = [LESSONS / name for name in names] or sorted(LESSONS.glob("*.ipynb"))
-    for lesson in lessons:
-        if not lesson.is_file():
-            click.echo(f"There is no lesson {lesson.name} in {LESSONS.name}/.", err=True)
-            return 2
     failed = 0
     with TemporaryDirectory() as parent, lesson_executor() as executor:
         runs = {}
-        for lesson in lessons:
+        for lesson in _find_lessons(names):
             folder = Path(parent, lesson.stem)
             folder.mkdir()
             copy_lessons(folder)
@@ -140,8 +161,8 @@ def main(names: Sequence[str]) -> int:
             else:
                 nbformat.write(run.notebook, lesson)  # type: ignore[no-untyped-call]
                 click.echo(f"{lesson.name}  {run.seconds:.1f} s")
-    return failed
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from nbclient.exceptions import CellExecutionError
 
 from autograde import lessons
@@ -36,20 +37,50 @@ def test_a_lesson_that_fails_stays_as_it_was_and_the_others_are_renewed(
     before = failing.read_bytes()
     sound = write_lesson(folder, "02-sound.ipynb", "print(6 * 7)")
 
-    assert lessons.main([]) == 1
+    told = CliRunner().invoke(lessons.main)
 
+    assert told.exit_code == 1
     assert failing.read_bytes() == before
     assert read_notebook(sound)["cells"][0]["outputs"][0]["text"] == ["42\n"]
-    told = capfd.readouterr().err
-    assert "01-failing.ipynb fails and stays as it was. ZeroDivisionError" in told
-    assert "Traceback" not in told
+    assert "01-failing.ipynb fails and stays as it was. ZeroDivisionError" in told.stderr
+    assert "Traceback" not in told.output + capfd.readouterr().err
 
 
-def test_a_lesson_that_is_not_there_is_named(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert lessons.main(["99-nowhere.ipynb"]) == 2
-    assert "There is no lesson 99-nowhere.ipynb" in capsys.readouterr().err
+@pytest.mark.timeout(300)
+def test_a_lesson_is_named_with_or_without_its_ending_or_by_its_number(folder: Path) -> None:
+    names = ("05-one.ipynb", "06-another.ipynb", "07-a-third.ipynb", "08-not-named.ipynb")
+    *named, other = (write_lesson(folder, name, "print(6 * 7)") for name in names)
+    before = other.read_bytes()
+
+    told = CliRunner().invoke(lessons.main, ["05-one.ipynb", "06-another", "07"])
+
+    assert told.exit_code == 0, told.output
+    assert all(read_notebook(path)["cells"][0]["outputs"] for path in named)
+    assert other.read_bytes() == before
+
+
+def test_a_lesson_that_is_not_there_is_named_and_no_other_is_run(folder: Path) -> None:
+    sound = write_lesson(folder, "02-sound.ipynb", "print(6 * 7)")
+    before = sound.read_bytes()
+
+    told = CliRunner().invoke(lessons.main, ["02-sound", "99-nowhere"])
+
+    assert told.exit_code == 2
+    assert "There is no lesson 99-nowhere in" in told.stderr
+    assert sound.read_bytes() == before
+
+
+def test_help_is_no_lesson() -> None:
+    told = CliRunner().invoke(lessons.main, ["--help"])
+    assert told.exit_code == 0
+    assert "[LESSON]..." in told.output
+
+
+@pytest.mark.timeout(300)
+def test_a_kernel_has_nothing_to_warn_of(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a connection in plain text, say, once for each lesson."""
+    lessons.run_lesson(write_lesson(tmp_path, "sound.ipynb", "print(6 * 7)"))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.timeout(300)
