@@ -96,6 +96,7 @@ def container(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Conta
     made.make_environment()
     done = made.run("bash", "/autograder/source/setup.sh")
     assert done.returncode == 0, done.stderr
+    assert (source / "solutions").stat().st_mode & 0o777 == 0o700
     return made
 
 
@@ -176,7 +177,7 @@ def test_solutions_that_the_answer_could_read_stop_it(container: Container, cour
         module.write_text(text)
 
     assert "The answer's user could look into /autograder/source/solutions" in results["printed"]
-    assert "score" not in results
+    assert ("score" in results, results["code"]) == (False, 3)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,7 @@ def test_solutions_that_the_answer_could_read_stop_it(container: Container, cour
         ([".ipynb_checkpoints/a.ipynb"], "There is no notebook in what you handed in"),
         (["a.ipynb", f"{NAME}.ipynb"], ""),
         ([f"week 1/{NAME} (1).ipynb", "notes.ipynb"], ""),
+        ([f"{NAME}.ipynb", f"{NAME} (1).ipynb"], ""),
     ],
 )
 def test_what_is_no_answer_is_said_to_its_learner(
@@ -219,10 +221,14 @@ def test_a_link_is_not_followed(course: Course, tmp_path: Path) -> None:
 
 def test_the_zip_has_one_exercise_and_nothing_of_the_class(course: Course, tmp_path: Path) -> None:
     course.submit("ada", course.fix())
+    shutil.copytree(course.root, tmp_path / "two")
+    course = Course(tmp_path / "two")
+    course.source(exercise(), "02-two-letters")
     bundle = build_autograder(course.root, NAME, tmp_path)
     with zipfile.ZipFile(bundle) as archive:
         names = archive.namelist()
         modes = {i.filename: i.external_attr >> 16 & 0o777 for i in archive.infolist()}
+        dates = {entry.date_time for entry in archive.infolist()}
 
     assert {name.split("/")[0] for name in names} == {
         "LICENSE", "autograde", "environment.yml", "pyproject.toml", "requirements.lock",
@@ -232,6 +238,7 @@ def test_the_zip_has_one_exercise_and_nothing_of_the_class(course: Course, tmp_p
         f"solutions/{NAME}/{NAME}.ipynb"
     ]
     assert modes["run_autograder"] == modes["setup.sh"] == 0o755
+    assert dates == {(1980, 1, 1, 0, 0, 0)}
     assert build_autograder(course.root, NAME, tmp_path / "again").read_bytes() == (
         bundle.read_bytes()
     )
