@@ -7,15 +7,19 @@ import http.server
 import json
 import select
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Letterbox", "has_hung_up"]
+__all__ = ["Letterbox", "has_hung_up", "seconds_since_data"]
 
 _LARGEST_LETTER = 64 * 1024
 # An app that runs wild must not take up the threads of the process that watches it.
 _MOST_CONNECTIONS = 200
+# Linux's struct tcp_info begins with eight bytes and eleven numbers before this one.
+_LAST_DATA_RECEIVED = 8 + 11 * 4
+_TCP_INFO_BYTES = 104
 
 Take = Callable[[dict[str, Any], int, socket.socket], int]
 """Gets a letter, its size in bytes and its connection; returns a status, or 0 to hang up."""
@@ -30,6 +34,16 @@ def has_hung_up(connection: socket.socket) -> bool:
         return bool(waiting.poll(0)) and not connection.recv(1, socket.MSG_PEEK)
     except (OSError, ValueError):
         return True
+
+
+def seconds_since_data(connection: socket.socket) -> float:
+    """How long ago the other side sent its last bytes; 0 where the kernel does not tell."""
+    try:
+        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        (milliseconds,) = struct.unpack_from("=I", told, _LAST_DATA_RECEIVED)
+    except (AttributeError, OSError, struct.error):
+        return 0.0
+    return float(milliseconds) / 1000
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from tasklab.gates import wait_until
-from tasklab.launcher import current_launcher
-from tasklab.letterbox import Letterbox, has_hung_up
+from tasklab.launcher import BenchBroken, current_launcher
+from tasklab.letterbox import Letterbox, has_hung_up, seconds_since_data
 
 __all__ = ["Letter", "Mailroom"]
 
@@ -20,6 +20,9 @@ _MOST_LETTERS = 10_000
 _MOST_BYTES = 16 * 1024**2
 _HUNG_UP = 499
 _LOOKS_EVERY = 0.05
+# Clients have timeouts of 5 s and more. An app that hung up when an answer was due for so long
+# may have done no wrong: the machine let the mailroom not run.
+_LATE = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class Mailroom:
         self._status = 202
         self._status_to: dict[str, int] = {}
         self._delay = 0.0
+        self._turned = 0.0
+        self._due: dict[int, float] = {}
+        self._late = 0.0
         self._letterbox: Letterbox | None = None
         self._senders: dict[int, socket.socket] = {}
         self.url = ""
@@ -119,19 +125,25 @@ class Mailroom:
             self._held = self._held if held is None else held
             self._status = self._status if status is None else status
             self._delay = self._delay if delay is None else delay
+            self._turned = time.monotonic()
             self._changed.notify_all()
 
     def _single_out(self, to: str, status: int) -> None:
         with self._changed:
             self._status_to[to] = status
+            self._turned = time.monotonic()
             self._changed.notify_all()
 
     # -- evidence -----------------------------------------------------------------------------
 
     @property
     def letters(self) -> tuple[Letter, ...]:
-        """Everything that arrived, in order of arrival."""
+        """Everything that arrived, in order of arrival.
+
+        Raises BenchBroken once an app hung up on a letter whose answer was overdue here.
+        """
         with self._changed:
+            self._vouch()
             return tuple(self._letters.values())
 
     @property
@@ -142,6 +154,7 @@ class Mailroom:
     def awaited(self) -> tuple[Letter, ...]:
         """The letters in flight whose sender has not hung up: it still waits for the answer."""
         with self._changed:
+            self._vouch()
             return tuple(
                 letter
                 for number, letter in self._letters.items()
@@ -208,9 +221,11 @@ class Mailroom:
         self.stop()
 
     def __repr__(self) -> str:
+        with self._changed:
+            statuses = [letter.status for letter in self._letters.values()]
         return (
-            f"<Mailroom: {len(self.letters)} letters arrived, {len(self.delivered)} delivered, "
-            f"{len(self.in_flight)} in flight>"
+            f"<Mailroom: {len(statuses)} letters arrived, {statuses.count(202)} delivered, "
+            f"{statuses.count(None)} in flight>"
         )
 
     # -- one letter, in the thread of its connection ------------------------------------------
@@ -225,6 +240,7 @@ class Mailroom:
             letter = Letter(next(self._numbers), body, time.monotonic())
             self._letters[letter.number] = letter
             self._senders[letter.number] = sender
+            self._due[letter.number] = letter.arrived - seconds_since_data(sender)
             self._changed.notify_all()
             try:
                 self._keep(letter, letterbox)
@@ -260,13 +276,28 @@ class Mailroom:
     def _note_hung_up(self, number: int) -> None:
         letter = self._letters[number]
         if letter.hung_up is None:
-            self._letters[number] = replace(letter, hung_up=time.monotonic())
+            now = time.monotonic()
+            self._letters[number] = replace(letter, hung_up=now)
+            if not self._is_held(letter):
+                due = max(self._due[number] + self._delay, self._turned)
+                self._late = max(self._late, now - due)
+
+    def _is_held(self, letter: Letter) -> bool:
+        held = self._held and letter.number > self._answers_first
+        return held and letter.to not in self._status_to
+
+    def _vouch(self) -> None:
+        if self._late > _LATE:
+            raise BenchBroken(
+                "this machine was too busy to answer a letter: the app hung up when the answer was "
+                f"{self._late:.1f} s overdue"
+            )
 
     def _keep(self, letter: Letter, letterbox: Letterbox | None) -> None:
         """Return when the letter may be answered, or the letterbox is closed."""
         while self._letterbox is letterbox:
             left = letter.arrived + self._delay - time.monotonic()
-            held = self._held and letter.number > self._answers_first
+            held = self._is_held(letter)
             if letter.to in self._status_to or (not held and left <= 0):
                 return
             self._changed.wait(None if held else left)

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.launcher import BenchBroken
 from tasklab.mailroom import Mailroom
 
 LETTER = {"to": "ada@example.org", "subject": "Gates", "issue": 7}
@@ -182,6 +183,50 @@ def test_when_the_sender_hung_up_is_noted_while_the_letter_is_held(mailroom: Mai
         wait_until(lambda: not mailroom.in_flight, what="the end of both letters")
         assert mailroom.letters[0].hung_up == noted
         assert [letter.status for letter in mailroom.letters] == [499, 202]
+
+
+def test_who_hangs_up_on_an_answer_that_is_overdue_is_not_to_blame(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine let the mailroom not run, and the app's client had a timeout."""
+    monkeypatch.setattr("tasklab.mailroom._LATE", 0.05)
+    # Nothing goes on in the mailroom until this is free.
+    with mailroom._changed, connect(mailroom) as gone:
+        gone.sendall(request())
+        time.sleep(0.1)
+    wait_until(lambda: mailroom._late, what="the end of the letter")
+    for evidence in ("letters", "in_flight", "delivered", "awaited"):
+        with pytest.raises(BenchBroken, match="too busy to answer a letter: the app hung up when"):
+            getattr(mailroom, evidence)
+    assert repr(mailroom) == "<Mailroom: 1 letters arrived, 0 delivered, 0 in flight>"
+
+
+def test_who_hangs_up_on_a_held_letter_is_to_blame(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasklab.mailroom._LATE", 0.0)
+    mailroom.hold()
+    with connect(mailroom) as gone:
+        gone.sendall(request())
+        mailroom.wait_for(in_flight=1)
+    wait_until(lambda: mailroom.letters[0].hung_up, what="the end of the connection")
+    mailroom.release()
+    wait_until(lambda: not mailroom.in_flight, what="the end of the letter")
+    assert [letter.status for letter in mailroom.letters] == [499]
+
+
+def test_an_answer_is_due_from_the_release_on(mailroom: Mailroom) -> None:
+    mailroom.hold()
+    gone = connect(mailroom)
+    gone.sendall(request())
+    (letter,) = mailroom.wait_for(in_flight=1)
+    wait_until(lambda: time.monotonic() > letter.arrived + 0.1, what="a while")
+    with mailroom._changed:
+        before = time.monotonic()
+        mailroom.release()
+        gone.close()
+    wait_until(lambda: not mailroom.in_flight, what="the end of the letter")
+    assert 0 < mailroom._late <= time.monotonic() - before
 
 
 def test_a_mailroom_that_closes_notes_who_had_hung_up() -> None:
