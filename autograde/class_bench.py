@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,9 +126,8 @@ def _points(database: Path) -> dict[tuple[str, str], float]:
         join assignment on submitted_assignment.assignment_id = assignment.id
         group by 1, 2
     """
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         rows = connection.execute(query).fetchall()
-    connection.close()
     return {(student, slug): points for student, slug, points in rows}
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,10 +142,9 @@ def _gradebook(root: Path) -> Finding:
     import sqlite3
 
     try:
-        with sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=2) as database:
+        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=2)) as database:
             database.execute("BEGIN IMMEDIATE")
             database.execute("ROLLBACK")
-        database.close()
     except sqlite3.Error as error:
         advice = "close what else has it open: a formgrader, or another grading"
         return Finding("gradebook", good=False, saw=str(error), advice=advice)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,11 @@ def test_other_versions_are_named(tmp_path: Path) -> None:
 def test_a_gradebook_that_another_has_open(tmp_path: Path) -> None:
     (tmp_path / "classroom").mkdir()
     path = tmp_path / "classroom" / "gradebook.db"
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    finding = find("gradebook", tmp_path)
-    assert (finding.good, finding.saw, finding.mark) == (False, "database is locked", "✘")
-    other.execute("ROLLBACK")
-    other.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        finding = find("gradebook", tmp_path)
+        assert (finding.good, finding.saw, finding.mark) == (False, "database is locked", "✘")
+        other.execute("ROLLBACK")
     assert find("gradebook", tmp_path).good
 
 

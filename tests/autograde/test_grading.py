@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -232,14 +233,13 @@ def test_a_locked_gradebook_loses_nothing(teacher: Teacher) -> None:
     assert teacher.grade()[0] == 0
     teacher.hand_in("bo")
     database = teacher.course.root / "classroom" / "gradebook.db"
-    with sqlite3.connect(database, isolation_level=None) as other:
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         code, _, err = teacher.grade()
         assert code == 3
         assert "The gradebook cannot be written" in err
         assert "database is locked" in err
         other.execute("ROLLBACK")
-    other.close()
     assert teacher.grade()[0] == 0
     assert teacher.scores() == {"ada": 5, "bo": 5}
     assert len([line for line in teacher.journal() if "report" in line]) == 2
