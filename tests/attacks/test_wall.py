@@ -59,8 +59,10 @@ TAKES = {
     "read-the-environment-of-a-process": ("return {token!r} in open('/proc/{pid}/environ').read()"),
     "read-a-command-line": "return {token!r} in open('/proc/{pid}/cmdline').read()",
     "find-processes": (
-        "return [p for p in os.listdir('/proc') if p.isdecimal() and "
-        "{token!r} in open('/proc/' + p + '/cmdline').read()]"
+        # psutil leaves out those that end meanwhile.
+        "import psutil\n"
+        "    return [p.pid for p in psutil.process_iter(['cmdline']) "
+        "if {token!r} in str(p.info['cmdline'])]"
     ),
     "read-the-memory-of-a-process": (
         "low = int(open('/proc/{pid}/maps').readline().split('-')[0], 16)\n"
