@@ -12,7 +12,7 @@ from typing import Self
 
 import psutil
 
-from tasklab.gates import DeadlinePassed, Patience, wait_until
+from tasklab.gates import DeadlinePassed, Patience, comes_true, wait_until
 from tasklab.launcher import Child, Launcher, current_launcher
 from tasklab.logs import Log
 
@@ -283,8 +283,7 @@ class ChildProcess:
         if kind is not None:
             if kind.__module__.startswith("httpx"):
                 # A server that hung up may be on its way out, and how it ends is worth telling.
-                with contextlib.suppress(DeadlinePassed):
-                    wait_until(lambda: self.exit_code is not None, within=_ENDING_WITHIN)
+                comes_true(lambda: self.exit_code is not None, within=_ENDING_WITHIN, work=False)
             self._remark()
         self.stop(patience=_STOP_WITHIN if kind is None else 0.0)
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.gates import comes_true
 from tasklab.keeper import kill_family
 
 __all__ = ["BenchBroken", "Control"]
@@ -140,15 +140,15 @@ class Control:
         raise self.broken()
 
     def wait_ready(self) -> None:
-        with contextlib.suppress(DeadlinePassed):
-            wait_until(lambda: self._ready.is_set() or self.gone, within=_WITHIN)
+        comes_true(lambda: self._ready.is_set() or self.gone, within=_WITHIN, work=False)
         if not self._ready.is_set():
             raise self.broken()
 
     def broken(self) -> BenchBroken:
         """The error that says that the keeper is gone, with its last words."""
-        with contextlib.suppress(DeadlinePassed):
-            wait_until(lambda: not any(thread.is_alive() for thread in self._threads), within=1.0)
+        comes_true(
+            lambda: not any(thread.is_alive() for thread in self._threads), within=1.0, work=False
+        )
         words = self._last_words.strip().splitlines()
         why = f" ({words[-1]})" if words else ""
         return BenchBroken(f"the process that starts the servers is gone{why}")

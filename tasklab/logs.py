@@ -12,7 +12,7 @@ import termios
 import threading
 import time
 
-from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.gates import comes_true, wait_until
 
 __all__ = ["Log"]
 
@@ -85,8 +85,7 @@ class Log:
         Not for the last writer to close its end: a process that the server left behind may
         never do so.
         """
-        with contextlib.suppress(DeadlinePassed):
-            wait_until(lambda: not self._unread(), within=within)
+        comes_true(lambda: not self._unread(), within=within, work=False)
 
     def _unread(self) -> int:
         with self._lock:

@@ -11,7 +11,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from tasklab.client import Client
-from tasklab.gates import DeadlinePassed, Patience, wait_until
+from tasklab.gates import Patience, comes_true
 from tasklab.launcher import Launcher
 from tasklab.listeners import Listener
 from tasklab.logs import Log
@@ -150,8 +150,9 @@ class serve(_InKernel):  # noqa: N801 - reads as a verb: `with serve(app) as ser
         )
         try:
             thread.start()
-            with contextlib.suppress(DeadlinePassed):
-                wait_until(lambda: self._started or not thread.is_alive(), within=_START_WITHIN)
+            comes_true(
+                lambda: self._started or not thread.is_alive(), within=_START_WITHIN, work=False
+            )
             if not self._started:
                 raise self._did_not_start()
         except BaseException:
@@ -182,8 +183,7 @@ class serve(_InKernel):  # noqa: N801 - reads as a verb: `with serve(app) as ser
     def _join(self, within: float) -> None:
         thread = self._thread
         assert thread is not None
-        with contextlib.suppress(DeadlinePassed):
-            wait_until(lambda: not thread.is_alive(), within=within)
+        comes_true(lambda: not thread.is_alive(), within=within, work=False)
 
     def __enter__(self) -> Self:
         return self.start()
