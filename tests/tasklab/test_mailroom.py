@@ -13,6 +13,7 @@ import requests
 
 from tasklab.gates import DeadlinePassed, wait_until
 from tasklab.launcher import BenchBroken
+from tasklab.letterbox import Letterbox
 from tasklab.mailroom import Mailroom
 
 LETTER = {"to": "ada@example.org", "subject": "Gates", "issue": 7}
@@ -82,6 +83,22 @@ def test_a_letter_is_recorded_and_accepted(mailroom: Mailroom) -> None:
     assert before <= letter.arrived <= letter.answered <= time.monotonic()
     assert mailroom.delivered == mailroom.letters
     assert mailroom.in_flight == ()
+
+
+def test_no_letter_waits_for_an_acknowledgement_of_the_one_before() -> None:
+    delays = []
+
+    def take(_: dict[str, Any], __: int, connection: socket.socket) -> int:
+        delays.append(not connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        return 202
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        letterbox = Letterbox(listening, take)
+        letterbox.start()
+        host, port = listening.getsockname()
+        assert requests.post(f"http://{host}:{port}/letters", json=LETTER, timeout=30).ok
+        letterbox.close()
+    assert delays == [False]
 
 
 def test_sixty_letters_are_held_at_once_and_released_together(mailroom: Mailroom) -> None:
