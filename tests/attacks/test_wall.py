@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ import pytest
 from autograde.engine import grade
 from autograde.places import OwnMachine, Sandbox
 from autograde.submission import Exercise
-from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.gates import comes_true
 from tests.attacks.conftest import SECRET, Targets
 from tests.autograde.courses import answer, check_cell, code, notebook
 
@@ -238,6 +237,4 @@ def test_nothing_is_changed(name: str, targets: Targets) -> None:
     # Once the grading is over, whatever it did is done.
     assert not has_changed(targets)
     run(body, targets, OwnMachine)
-    with contextlib.suppress(DeadlinePassed):
-        wait_until(lambda: has_changed(targets), within=5)
-    assert has_changed(targets), "it works without a wall"
+    assert comes_true(lambda: has_changed(targets), within=30), "it works without a wall"

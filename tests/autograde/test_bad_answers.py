@@ -32,7 +32,7 @@ Change = Callable[[Notebook], object]
 WATCHED = """
 import contextlib, json, subprocess, sys
 import psutil
-from tasklab.gates import DeadlinePassed, wait_until
+from tasklab.gates import comes_true
 from tasklab.keeper import prctl
 
 prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
@@ -42,8 +42,7 @@ def left():
     family = psutil.Process().children(recursive=True)
     return [p.name() for p in family if p.status() != psutil.STATUS_ZOMBIE]
 
-with contextlib.suppress(DeadlinePassed):
-    wait_until(lambda: not left(), within=5)
+comes_true(lambda: not left(), within=30)
 print(json.dumps([done.returncode, done.stdout, done.stderr, left()]))
 for process in psutil.Process().children(recursive=True):
     with contextlib.suppress(psutil.Error):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tasklab.gates import DeadlinePassed
+from tasklab.gates import DeadlinePassed, comes_true
 from tasklab.processes import ServerProcess
 
 if TYPE_CHECKING:
@@ -59,9 +59,8 @@ def thread_at_the_end(bench: Bench) -> bool:
     with bench.uvicorn("newsletter:app") as server:
         _hold(server, "thread", "loose")
         server.terminate()
-        try:
-            server.wait(within=3.0)
-        except DeadlinePassed:
+        server.log.wait_for("Finished server process", within=30)
+        if not comes_true(lambda: server.exit_code is not None):
             bench.release("loose")
             server.wait(within=30)
     return "loose ended" in server.log
