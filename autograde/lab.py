@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import zmq
+
 __all__ = ["choose_arguments", "has_screen", "main"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,8 +33,10 @@ def choose_arguments(environment: Mapping[str, str], *, is_root: bool) -> list[s
         f"--LabApp.default_url=/lab/tree/{FIRST_LESSON}",
         "--ServerApp.log_level=ERROR",
         "--LabApp.log_level=ERROR",
-        "--KernelManager.transport_encryption=auto",  # else each kernel warns that it has none
     ]
+    # Without it each kernel warns that it has none; where there is no curve, it ends JupyterLab.
+    if zmq.has("curve"):
+        arguments.append("--KernelManager.transport_encryption=auto")
     if is_root:
         arguments.append("--allow-root")
     if not has_screen(environment):

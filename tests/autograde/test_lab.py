@@ -45,6 +45,16 @@ def test_arguments_follow_the_machine() -> None:
     assert "--allow-root" not in choose_arguments(none, is_root=False)
 
 
+@pytest.mark.parametrize("has_curve", [True, False])
+def test_kernels_are_encrypted_where_they_can_be(
+    has_curve: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jupyter_client refuses to start with a setting that its ZeroMQ cannot keep."""
+    monkeypatch.setattr("zmq.has", {"curve": has_curve}.get)
+    arguments = choose_arguments({}, is_root=False)
+    assert ("--KernelManager.transport_encryption=auto" in arguments) is has_curve
+
+
 def test_it_prints_the_lessons_address_and_nothing_red(tmp_path: Path) -> None:
     """A kernel, the formgrader and the assignment list leave the log without a complaint."""
     log = tmp_path / "log"
