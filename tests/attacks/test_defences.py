@@ -147,6 +147,7 @@ WEAKNESSES = {
     "print-without-end": Weakness(
         "50 MiB of log",
         serving(
+            "server.log.finish()",
             "kept = len(server.log.text) // MIB",
             'found.expect(kept <= 1, saw=f"{kept} MiB of log", expected="1 MiB at most")',
         ),
