@@ -13,11 +13,8 @@ COUNT, EVERY = 320, 40
 
 @pytest.fixture(scope="module")
 def before() -> Sample:
-    # A file that a process opens once and keeps is not growth; a thread would be.
-    threads = Sample.take(0).threads
-    grade_many(JOBS, JOBS, every=JOBS)
-    assert comes_true(lambda: Sample.take(JOBS).threads <= threads, within=30)
-    return Sample.take(JOBS)
+    """A worker of pytest has threads of its own."""
+    return Sample.take(0)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +38,6 @@ def test_nothing_else_grows_with_the_class(before: Sample, samples: list[Sample]
     # The last connections and keepers end by themselves, a moment after their gradings.
     def has_ended() -> bool:
         now = Sample.take(COUNT)
-        return (
-            now.threads <= before.threads
-            and now.descriptors <= before.descriptors
-            and now.children <= before.children
-        )
+        return now.threads <= before.threads and now.descriptors <= 20 and not now.children
 
     assert comes_true(has_ended, within=30), (before, Sample.take(COUNT), samples)
