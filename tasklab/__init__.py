@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tasklab.processes import ServerDidNotStart, ServerProcess
     from tasklab.programs import Program, program
     from tasklab.releases import NotInstalled, environment_with
-    from tasklab.servers import gunicorn, uvicorn
+    from tasklab.servers import deploy, gunicorn, uvicorn
     from tasklab.serving import serve, serve_here
     from tasklab.timeline import Timeline
     from tasklab.verdicts import Outcome, Verdict
@@ -43,6 +43,7 @@ __all__ = [
     "celery",
     "check",
     "comes_true",
+    "deploy",
     "environment_with",
     "gunicorn",
     "hidden_check",
@@ -81,6 +82,7 @@ _homes = {
     "celery": "workers",
     "check": "checks",
     "comes_true": "gates",
+    "deploy": "servers",
     "environment_with": "releases",
     "gunicorn": "servers",
     "hidden_check": "checks",

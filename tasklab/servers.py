@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasklab.gates import comes_true
 from tasklab.processes import ServerProcess
 
 if TYPE_CHECKING:
     from tasklab.mailroom import Mailroom
 
-__all__ = ["gunicorn", "uvicorn"]
+__all__ = ["deploy", "gunicorn", "uvicorn"]
+
+_HANDLED = "Handling signal: winch"
 
 
 def uvicorn(
@@ -64,6 +69,35 @@ def gunicorn(
         env=env,
         start_within=start_within,
     )
+
+
+def deploy(server: ServerProcess) -> None:
+    """Send gunicorn SIGTERM, as a deploy does, once all its workers can hear it.
+
+    A worker that was just forked has its master's handlers still: they put the signal into a queue
+    that nobody reads there. gunicorn sends SIGTERM once (27.0), and then waits for such a worker
+    until graceful_timeout is over. The server's log has a line on SIGWINCH before the one on
+    SIGTERM.
+    """
+    before = server.log.text.count(_HANDLED)
+    # It does nothing here, but gunicorn handles signals only when it has forked all workers.
+    server.send_signal(signal.SIGWINCH)
+    comes_true(
+        lambda: (
+            server.exit_code is not None
+            or (server.log.text.count(_HANDLED) > before and all(map(_hears, server.workers)))
+        )
+    )
+    server.terminate()
+
+
+def _hears(worker: int) -> bool:
+    """Whether a worker has put away its master's handlers; the one of SIGCHLD is the last."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{worker}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("SigCgt:"):
+                return not int(line.split()[1], 16) & 1 << signal.SIGCHLD - 1
+    return True
 
 
 def _run_by(python: Path | None) -> list[str]:

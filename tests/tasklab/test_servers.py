@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from tasklab.gates import wait_until
 from tasklab.launcher import Launcher, use_launcher
-from tasklab.servers import gunicorn
+from tasklab.servers import deploy, gunicorn
 
 _APP = "async def app(scope, receive, send):\n    raise AssertionError\n"
 _SETTINGS = 'import os\ntimeout = int(os.environ["WORKER_TIMEOUT"])\n'
@@ -77,3 +79,30 @@ def test_gunicorn_leaves_no_socket_in_the_users_home(newsletter: Path) -> None:
         pass
 
     assert list(home.iterdir()) == []
+
+
+_TWO_WORKERS = """
+import pathlib, time
+worker_class = "uvicorn_worker.UvicornWorker"
+workers = 2
+graceful_timeout = 120
+
+def post_fork(server, worker):
+    while worker.age == 2 and not pathlib.Path("go").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_a_deploy_waits_for_a_worker_that_was_just_forked(newsletter: Path) -> None:
+    """Told at once, it would not hear of it, and gunicorn would wait for two minutes."""
+    (newsletter / "gunicorn.conf.py").write_text(_TWO_WORKERS)
+    with gunicorn("newsletter:app", config="gunicorn.conf.py") as server:
+        server.ask("GET", "/").wait(within=30)
+        wait_until(lambda: len(server.workers) == 2, within=30)
+        deploying = threading.Thread(target=deploy, args=(server,))
+        deploying.start()
+        server.log.wait_for("Handling signal: winch", within=30)
+        assert "Handling signal: term" not in server.log
+        (newsletter / "go").touch()
+        deploying.join()
+        assert server.wait(within=60) == 0
