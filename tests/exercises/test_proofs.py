@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -97,13 +96,13 @@ def test_exercise_is_complete(slug: str) -> None:
 @pytest.fixture(scope="session")
 def repeated(
     request: pytest.FixtureRequest,
-) -> Iterator[dict[str, list[Future[str | None]]]]:
+) -> Iterator[dict[str, list[Future[tuple[str | None, Report]]]]]:
     """Grade each selected proof N times, with the processors oversubscribed four times."""
     runs = int(os.environ.get("STRESS_REPEATS", "20"))
 
-    def judge_under_load(proof: Proof) -> str | None:
+    def judge_under_load(proof: Proof) -> tuple[str | None, Report]:
         load.admit()
-        return judge(proof)[0]
+        return judge(proof)
 
     with Load() as load, ThreadPoolExecutor(AT_ONCE_UNDER_LOAD) as executor:
         yield {
@@ -118,13 +117,13 @@ def repeated(
 @pytest.mark.timeout(0)
 def test_every_run_agrees(
     proof: Proof,
-    repeated: dict[str, list[Future[str | None]]],
+    repeated: dict[str, list[Future[tuple[str | None, Report]]]],
     record_property: Callable[[str, object], None],
 ) -> None:
     """Graded N times under load, the verdicts are the same."""
-    seen = Counter(run.result() for run in repeated[proof.test_id])
-    runs = seen.total()
-    record_property("gradings", runs)
-    record_property("disagreements", runs - seen[proof.fails])
+    judged = [run.result() for run in repeated[proof.test_id]]
+    others = [f"{first}:\n{told(report)}" for first, report in judged if first != proof.fails]
+    record_property("gradings", len(judged))
+    record_property("disagreements", len(others))
 
-    assert seen == {proof.fails: runs}
+    assert not others, "\n\n".join(others)
