@@ -196,10 +196,10 @@ class Confined(OwnMachine):
 
     def listen(self) -> socket.socket:
         self.wait_ready()
-        return self.control.request_socket("listen")
+        return self.control.listen()
 
     def open_socket(self) -> socket.socket:
-        return self.control.request_socket("socket")
+        return self.control.open_socket()
 
     def excess(self, exit_code: int | None = None) -> str:
         if self._exceeded:

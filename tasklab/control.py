@@ -21,6 +21,8 @@ __all__ = ["BenchBroken", "Control"]
 _WITHIN = 60.0
 _PAUSE = 0.05
 _CLOSING_WITHIN = 10.0
+# A request costs two turns of a processor, which on a busy machine is longer than what is asked.
+_SOCKETS_AT_ONCE = 8
 
 
 class BenchBroken(Exception):
@@ -38,6 +40,8 @@ class Control:
         self._numbers = itertools.count(1)
         self._replies: queue.Queue[tuple[dict[str, Any], list[int]]] = queue.Queue()
         self._one_request = threading.Lock()
+        self._spare: list[int] = []
+        self._refill = threading.Lock()
         self._ready = threading.Event()
         self._gone = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -77,7 +81,7 @@ class Control:
         buffer, descriptors = b"", list[int]()
         try:
             while True:
-                data, more, _, _ = socket.recv_fds(self._socket, 1 << 16, 8)
+                data, more, _, _ = socket.recv_fds(self._socket, 1 << 16, _SOCKETS_AT_ONCE)
                 if not data:
                     break
                 descriptors.extend(more)
@@ -102,10 +106,17 @@ class Control:
         reply, _ = self._exchange(do, descriptors, fields)
         return reply
 
-    def request_socket(self, do: str) -> socket.socket:
-        """Ask the keeper for a socket that belongs to the network where it lives."""
-        _, descriptors = self._exchange(do, (), {})
+    def listen(self) -> socket.socket:
+        """Ask the keeper for a socket that listens on the network where it lives."""
+        _, descriptors = self._exchange("listen", (), {})
         return socket.socket(fileno=descriptors[0])
+
+    def open_socket(self) -> socket.socket:
+        """Return a socket of the keeper's network; it is asked for several at once."""
+        with self._refill:
+            if not self._spare:
+                _, self._spare = self._exchange("sockets", (), {"count": _SOCKETS_AT_ONCE})
+            return socket.socket(fileno=self._spare.pop())
 
     def _exchange(
         self, do: str, descriptors: Sequence[int], fields: Mapping[str, Any]
@@ -121,6 +132,8 @@ class Control:
                 raise self.broken() from None
             message, received = self._reply_to(number)
         if "error" in message:
+            for descriptor in received:
+                os.close(descriptor)
             raise BenchBroken(f"could not {do}: {message['error']}")
         return message["reply"], received
 
@@ -166,5 +179,8 @@ class Control:
                 self.process.wait()
         for thread in self._threads:
             thread.join(1)
+        with self._refill:
+            while self._spare:
+                os.close(self._spare.pop())
         self._theirs.close()
         self._socket.close()

@@ -136,9 +136,12 @@ class Keeper:
         # Ctrl-C in a terminal reaches the whole group: the other side decides what it means.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        waiting = select.poll()
+        for descriptor in (self.control.fileno(), wake):
+            waiting.register(descriptor, select.POLLIN)
         self.say({"event": "ready"})
         while True:
-            readable, _, _ = select.select([self.control.fileno(), wake], [], [])
+            readable = {descriptor for descriptor, _ in waiting.poll()}
             if wake in readable:
                 os.read(wake, 4096)
                 self.reap()
@@ -203,8 +206,8 @@ class Keeper:
                 return self.stage(request["files"])
             case "listen":
                 given.append(socket.create_server(("127.0.0.1", 0), backlog=512).detach())
-            case "socket":
-                given.append(socket.socket().detach())
+            case "sockets":
+                given.extend(socket.socket().detach() for _ in range(request["count"]))
         return True
 
     def reap(self) -> bool:

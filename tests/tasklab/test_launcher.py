@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import socket
 import threading
+from typing import Any
 
 import psutil
 import pytest
 
+from tasklab.control import Control
 from tasklab.gates import wait_until
 from tasklab.launcher import BenchBroken, Launcher, current_launcher, use_launcher
 from tests.tasklab.conftest import is_alive
@@ -95,7 +99,7 @@ def test_many_threads_may_ask_at_once() -> None:
         found: list[int] = []
 
         def ask() -> None:
-            with launcher.control.request_socket("listen") as listening:
+            with launcher.control.listen() as listening:
                 found.append(listening.getsockname()[1])
 
         threads = [threading.Thread(target=ask) for _ in range(20)]
@@ -106,11 +110,50 @@ def test_many_threads_may_ask_at_once() -> None:
         assert len(found) == 20
 
 
+def test_sockets_are_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, half of a request to an app was the wait for its socket."""
+    asked: list[str] = []
+    exchange = Control._exchange
+
+    def count(control: Control, do: str, *rest: Any) -> Any:
+        asked.append(do)
+        return exchange(control, do, *rest)
+
+    monkeypatch.setattr(Control, "_exchange", count)
+    with Launcher() as launcher:
+        opened = [launcher.control.open_socket() for _ in range(20)]
+        numbers = {connection.fileno() for connection in opened}
+        for connection in opened:
+            assert connection.type is socket.SOCK_STREAM
+            connection.close()
+    assert len(numbers) == 20
+    assert asked == ["sockets"] * 3
+
+
+def test_a_process_with_many_files_may_start_servers() -> None:
+    """The keeper of a busy grader got a number that select() does not take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    held: list[int] = []
+    try:
+        while len(held) < 1100:
+            held.append(os.dup(0))
+        with Launcher() as launcher:
+            _, read = spawn(launcher, "print('started')")
+            with os.fdopen(read) as said:
+                assert said.readline() == "started\n"
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_closing_leaves_no_thread_and_no_descriptor() -> None:
     Launcher().start().close()
     before = psutil.Process().num_fds()
     threads = threading.active_count()
     with Launcher() as launcher:
         launcher.wait_ready()
+        launcher.control.open_socket().close()
     after = psutil.Process().num_fds()
     assert (after, threading.active_count()) == (before, threads)
