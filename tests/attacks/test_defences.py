@@ -67,6 +67,15 @@ SPACE_IS_BOUNDED = serving(
     'found.expect(used <= 64, saw=f"{used} MiB written", expected="64 MiB at most")',
 )
 KEEPER_LIVES = serving("for _ in range(1000): current_launcher().listen().close()")
+NO_EXIT_IS_FORGED = check(
+    'server = uvicorn("newsletter:app")',
+    "try:",
+    "    server.start()",
+    "    wait_until(lambda: server.exit_code is not None, within=3)",
+    '    found.expect(False, saw=f"exit code {server.exit_code}", expected="none")',
+    "finally:",
+    "    server.stop(patience=0)",
+)
 A_LETTER_COMES = publishing("mailroom.wait_for(arrived=1, within=10)")
 
 
@@ -113,8 +122,8 @@ WEAKNESSES = {
     "kill-everyone": Weakness("ended by SIGKILL", without=KEEPER_IS_ORDINARY),
     "trace-the-keeper": Weakness("exit code 1", without=("--filter",), keeper=INSPECTABLE),
     "write-the-keepers-memory": Weakness("exit code 1", keeper=INSPECTABLE),
-    "speak-as-the-keeper": Weakness("exit code 0", keeper=KEEPS_DESCRIPTORS),
-    "limit-the-keeper": Weakness("Too many open files", without=("--filter",)),
+    "speak-as-the-keeper": Weakness("exit code 0", NO_EXIT_IS_FORGED, keeper=KEEPS_DESCRIPTORS),
+    "limit-the-keeper": Weakness("Too many open files", KEEPER_LIVES, without=("--filter",)),
     "limit-the-keepers-processor-time": Weakness(
         "servers is gone",
         KEEPER_LIVES,
