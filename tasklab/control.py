@@ -21,7 +21,7 @@ __all__ = ["BenchBroken", "Control"]
 _WITHIN = 60.0
 _PAUSE = 0.05
 _CLOSING_WITHIN = 10.0
-# A request costs two turns of a processor, which on a busy machine is longer than what is asked.
+# A request waits twice for its turn on a processor, and on a busy machine for nothing else.
 _SOCKETS_AT_ONCE = 8
 
 

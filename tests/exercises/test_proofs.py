@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import pytest
 
@@ -26,7 +26,11 @@ AT_ONCE = 8
 AT_ONCE_UNDER_LOAD = 40  # most of a grading is waiting
 
 
-def judge(proof: Proof) -> tuple[str | None, Report]:
+Judgement: TypeAlias = tuple[str | None, Report]
+"""The first check that did not pass, and all that was found."""
+
+
+def judge(proof: Proof) -> Judgement:
     """Grade as a submission is graded; return the first check that did not pass."""
     report = grade(proof.exercise, proof.files, Sandbox)
     first = next((r.grade_id for r in report.results if r.verdict.outcome != "passed"), None)
@@ -49,7 +53,7 @@ def selected_proofs(session: pytest.Session, test: str) -> list[Proof]:
 @pytest.fixture(scope="session")
 def judgements(
     request: pytest.FixtureRequest,
-) -> Iterator[dict[str, Future[tuple[str | None, Report]]]]:
+) -> Iterator[dict[str, Future[Judgement]]]:
     """Grade the selected proofs side by side: most of a grading is waiting."""
     with ThreadPoolExecutor(AT_ONCE) as executor:
         yield {
@@ -60,7 +64,7 @@ def judgements(
 
 
 @pytest.mark.timeout(600)
-def test_proof(proof: Proof, judgements: dict[str, Future[tuple[str | None, Report]]]) -> None:
+def test_proof(proof: Proof, judgements: dict[str, Future[Judgement]]) -> None:
     """The answer is judged as its file says, for the reason it says, by evidence alone."""
     first, report = judgements[proof.test_id].result()
 
@@ -96,11 +100,11 @@ def test_exercise_is_complete(slug: str) -> None:
 @pytest.fixture(scope="session")
 def repeated(
     request: pytest.FixtureRequest,
-) -> Iterator[dict[str, list[Future[tuple[str | None, Report]]]]]:
+) -> Iterator[dict[str, list[Future[Judgement]]]]:
     """Grade each selected proof N times, with the processors oversubscribed four times."""
     runs = int(os.environ.get("STRESS_REPEATS", "20"))
 
-    def judge_under_load(proof: Proof) -> tuple[str | None, Report]:
+    def judge_under_load(proof: Proof) -> Judgement:
         load.admit()
         return judge(proof)
 
@@ -117,7 +121,7 @@ def repeated(
 @pytest.mark.timeout(0)
 def test_every_run_agrees(
     proof: Proof,
-    repeated: dict[str, list[Future[tuple[str | None, Report]]]],
+    repeated: dict[str, list[Future[Judgement]]],
     record_property: Callable[[str, object], None],
 ) -> None:
     """Graded N times under load, the verdicts are the same."""
