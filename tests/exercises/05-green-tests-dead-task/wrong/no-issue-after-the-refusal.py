@@ -59,7 +59,6 @@ def publish(*numbers: int) -> None:
             assert answer.status_code == 202
 
 
-
 def test_every_subscriber_gets_every_issue(mailroom: Mailroom) -> None:
     publish(7, 8)
     arrived = Counter((letter["to"], letter["issue"]) for letter in mailroom.letters)
