@@ -234,6 +234,8 @@ class Mailroom:
         """Record a letter and return what to answer, once it may be answered; 0 for nothing."""
         with self._changed:
             letterbox = self._letterbox
+            if letterbox is None:
+                return 0
             if len(self._letters) >= _MOST_LETTERS or self._bytes + size > _MOST_BYTES:
                 return 507
             self._bytes += size
@@ -244,7 +246,7 @@ class Mailroom:
             self._changed.notify_all()
             try:
                 self._keep(letter, letterbox)
-                if self._letterbox is not letterbox or letterbox is None:
+                if self._letterbox is not letterbox:
                     return 0
                 status = (
                     _HUNG_UP
@@ -293,7 +295,7 @@ class Mailroom:
                 f"{self._late:.1f} s overdue"
             )
 
-    def _keep(self, letter: Letter, letterbox: Letterbox | None) -> None:
+    def _keep(self, letter: Letter, letterbox: Letterbox) -> None:
         """Return when the letter may be answered, or the letterbox is closed."""
         while self._letterbox is letterbox:
             left = letter.arrived + self._delay - time.monotonic()

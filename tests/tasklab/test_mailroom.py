@@ -350,6 +350,25 @@ def test_stopping_ends_at_once_with_letters_in_flight() -> None:
     mailroom.stop()
 
 
+def test_a_letter_that_comes_while_the_mailroom_closes_is_hung_up_on(
+    mailroom: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang_up_after_one_more(self: Letterbox) -> None:
+        with connect(mailroom) as late:
+            late.sendall(request())
+            answers.append(late.recv(1))
+        close(self)
+
+    answers: list[bytes] = []
+    close = Letterbox.close
+    monkeypatch.setattr(Letterbox, "close", hang_up_after_one_more)
+    mailroom.hold()
+    mailroom.stop()
+
+    assert answers == [b""]
+    assert not mailroom.letters
+
+
 def test_a_mailroom_starts_again_and_forgets_nothing(mailroom: Mailroom) -> None:
     mailroom.hold()
     Post(mailroom)
