@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from autograde.engine import Report, grade
 from autograde.notebooks import read_notebook
 from autograde.places import Sandbox
 from autograde.submission import Exercise
+from tasklab.gates import comes_true
 from tasklab.verdicts import Outcome
 from tests.exercises.load import RUNNABLE, Load
 
@@ -54,13 +56,19 @@ def selected_proofs(session: pytest.Session, test: str) -> list[Proof]:
 def judgements(
     request: pytest.FixtureRequest,
 ) -> Iterator[dict[str, Future[Judgement]]]:
-    """Grade the selected proofs side by side: most of a grading is waiting."""
+    """Grade the selected proofs side by side: most of a grading is waiting.
+
+    A grader that grades for hours must not keep a thread of any of them.
+    """
+    before = set(threading.enumerate())
     with ThreadPoolExecutor(AT_ONCE) as executor:
         yield {
             proof.test_id: executor.submit(judge, proof)
             for proof in selected_proofs(request.session, "test_proof")
         }
         executor.shutdown(cancel_futures=True)
+    comes_true(lambda: before.issuperset(threading.enumerate()), within=30)
+    assert not set(threading.enumerate()) - before
 
 
 @pytest.mark.timeout(600)
