@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tasklab.processes import ServerDidNotStart, ServerProcess
     from tasklab.programs import Program, program
     from tasklab.releases import NotInstalled, environment_with
-    from tasklab.servers import deploy, gunicorn, uvicorn
+    from tasklab.servers import begin_deploy, deploy, gunicorn, outwait, uvicorn
     from tasklab.serving import serve, serve_here
     from tasklab.timeline import Timeline
     from tasklab.verdicts import Outcome, Verdict
@@ -40,6 +40,7 @@ __all__ = [
     "Verdict",
     "WorkerProcess",
     "arq",
+    "begin_deploy",
     "celery",
     "check",
     "comes_true",
@@ -47,6 +48,7 @@ __all__ = [
     "environment_with",
     "gunicorn",
     "hidden_check",
+    "outwait",
     "postgres_server",
     "program",
     "redis_server",
@@ -79,6 +81,7 @@ _homes = {
     "Verdict": "verdicts",
     "WorkerProcess": "workers",
     "arq": "workers",
+    "begin_deploy": "servers",
     "celery": "workers",
     "check": "checks",
     "comes_true": "gates",
@@ -86,6 +89,7 @@ _homes = {
     "environment_with": "releases",
     "gunicorn": "servers",
     "hidden_check": "checks",
+    "outwait": "servers",
     "postgres_server": "brokers",
     "program": "programs",
     "redis_server": "brokers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,15 @@ from tasklab.processes import ServerProcess
 if TYPE_CHECKING:
     from tasklab.mailroom import Mailroom
 
-__all__ = ["deploy", "gunicorn", "uvicorn"]
+__all__ = ["begin_deploy", "deploy", "gunicorn", "outwait", "uvicorn"]
 
 _HANDLED = "Handling signal: winch"
+# What uvicorn (0.54) logs after SIGTERM, in this order, as far as there is something to wait for.
+_SHUTTING_DOWN = (
+    "Waiting for connections to close",
+    "Waiting for background tasks to complete",
+    "Waiting for application shutdown",
+)
 
 
 def uvicorn(
@@ -71,6 +78,22 @@ def gunicorn(
     )
 
 
+def begin_deploy(server: ServerProcess, idle: ServerProcess | None = None) -> None:
+    """Send uvicorn SIGTERM, as a deploy does, and return once it has begun to shut down.
+
+    `idle` serves the same app, has nothing to wait for and is told later; then this returns once
+    that one has ended too. A server that still runs is not about to end by then: it waits. Both
+    have their time to end, but neither has to: look at `exit_code`.
+    """
+    server.terminate()
+    comes_true(
+        lambda: server.exit_code is not None or any(line in server.log for line in _SHUTTING_DOWN)
+    )
+    if idle is not None:
+        idle.terminate()
+        comes_true(lambda: idle.exit_code is not None)
+
+
 def deploy(server: ServerProcess) -> None:
     """Send gunicorn SIGTERM, as a deploy does, once all its workers can hear it.
 
@@ -89,6 +112,27 @@ def deploy(server: ServerProcess) -> None:
         )
     )
     server.terminate()
+
+
+def outwait(server: ServerProcess, timeout: float) -> None:
+    """Return once gunicorn has looked at workers that were silent for `timeout` s from now on.
+
+    It looks when it likes, about once a second, and after each signal (27.0). A worker that it
+    found overdue has a line in the log, WORKER TIMEOUT.
+    """
+
+    def timed_out() -> bool:
+        return "WORKER TIMEOUT" in server.log
+
+    def looked(times: int) -> bool:
+        return timed_out() or server.log.text.count(_HANDLED) >= before + times
+
+    comes_true(timed_out, within=timeout + 0.1, work=False)
+    before = server.log.text.count(_HANDLED)
+    # Once the second is in the log, the look after the first has happened.
+    for times in (1, 2):
+        server.send_signal(signal.SIGWINCH)  # it does nothing else here
+        comes_true(partial(looked, times), within=1)
 
 
 def _hears(worker: int) -> bool:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tasklab.gates import wait_until
 from tasklab.launcher import Launcher, use_launcher
-from tasklab.servers import deploy, gunicorn
+from tasklab.mailroom import Mailroom
+from tasklab.servers import begin_deploy, deploy, gunicorn, outwait, uvicorn
 
 _APP = "async def app(scope, receive, send):\n    raise AssertionError\n"
 _SETTINGS = 'import os\ntimeout = int(os.environ["WORKER_TIMEOUT"])\n'
@@ -81,6 +83,36 @@ def test_gunicorn_leaves_no_socket_in_the_users_home(newsletter: Path) -> None:
     assert list(home.iterdir()) == []
 
 
+def test_a_deploy_has_begun_when_an_idle_server_of_the_same_app_has_ended(
+    write_app: Callable[..., Path],
+) -> None:
+    write_app()
+    with (
+        Mailroom() as mailroom,
+        uvicorn("newsletter:app", mailroom=mailroom) as server,
+        uvicorn("newsletter:app", mailroom=mailroom) as idle,
+    ):
+        mailroom.hold()
+        server.ask("POST", "/issues", json={"number": 7})
+        mailroom.wait_for(in_flight=1)
+        begin_deploy(server, idle)
+
+        assert idle.exit_code is not None
+        assert "Waiting for background tasks to complete" in server.log
+        assert server.exit_code is None
+        mailroom.release()
+        server.wait(within=30)
+        assert len(mailroom.delivered) == 1
+
+
+def test_a_deploy_has_begun_when_the_server_says_so_or_ends(write_app: Callable[..., Path]) -> None:
+    write_app()
+    with uvicorn("newsletter:app") as server:
+        begin_deploy(server)
+
+        assert "Waiting for application shutdown" in server.log or server.exit_code is not None
+
+
 _TWO_WORKERS = """
 import pathlib, time
 worker_class = "uvicorn_worker.UvicornWorker"
@@ -106,3 +138,31 @@ def test_a_deploy_waits_for_a_worker_that_was_just_forked(newsletter: Path) -> N
         (newsletter / "go").touch()
         deploying.join()
         assert server.wait(within=60) == 0
+
+
+_BLOCKS = """
+import time
+
+async def app(scope, receive, send):
+    while scope["path"] == "/block":
+        time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize(("timeout", "overdue"), [(2, True), (60, False)])
+def test_gunicorn_has_looked_at_a_worker_that_was_silent(
+    newsletter: Path, timeout: int, overdue: bool
+) -> None:
+    (newsletter / "newsletter.py").write_text(_BLOCKS)
+    with gunicorn(
+        "newsletter:app",
+        config="gunicorn.conf.py",
+        arguments=["--worker-class", "uvicorn_worker.UvicornWorker"],
+        env={"WORKER_TIMEOUT": str(timeout)},
+    ) as server:
+        server.ask("GET", "/").wait(within=30)
+        server.ask("GET", "/block")
+        outwait(server, 2)
+
+        assert ("WORKER TIMEOUT" in server.log) == overdue
+        assert overdue or "Handling signal: winch" in server.log
