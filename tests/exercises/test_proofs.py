@@ -52,7 +52,7 @@ def selected_proofs(session: pytest.Session, test: str) -> list[Proof]:
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def judgements(
     request: pytest.FixtureRequest,
 ) -> Iterator[dict[str, Future[Judgement]]]:
