@@ -23,10 +23,10 @@ class Measured(NamedTuple):
     ended: Sample
 
 
-def grade_and_let_end(count: int = COUNT, every: int = EVERY) -> Measured:
+def grade_and_let_end() -> Measured:
     """Grade a class, and wait for what ends by itself a moment after its grading."""
     before = Sample.take(0)
-    during = grade_many(count, JOBS, every=every)
+    during = grade_many(COUNT, JOBS, every=EVERY)
     here = psutil.Process()
 
     def has_ended() -> bool:
@@ -37,7 +37,7 @@ def grade_and_let_end(count: int = COUNT, every: int = EVERY) -> Measured:
         )
 
     comes_true(has_ended, within=30)
-    return Measured(before, during, Sample.take(count))
+    return Measured(before, during, Sample.take(COUNT))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from tasklab.brokers import PostgresServer, postgres_server, redis_server
 from tasklab.checks import check, record_verdicts
 from tasklab.gates import wait_until
 from tasklab.launcher import BenchBroken, Launcher, use_launcher
-from tests.tasklab.conftest import is_alive
+from tests.tasklab.conftest import is_alive, open_descriptors
 
 SCRIPT = """
 import json, time, psutil
@@ -56,7 +56,7 @@ def test_redis_serves_and_leaves_nothing(launcher: Launcher) -> None:
 
 
 def test_postgres_serves_and_leaves_nothing(launcher: Launcher) -> None:
-    before = psutil.Process().num_fds()
+    before = open_descriptors()
     with postgres_server() as postgres:
         processes = launcher.processes()
         if not isinstance(launcher, Sandbox):
@@ -65,7 +65,7 @@ def test_postgres_serves_and_leaves_nothing(launcher: Launcher) -> None:
     assert len(processes) >= 3
     assert not [process for process in processes if is_alive(process)]
     assert postgres.exit_code == 0
-    wait_until(lambda: psutil.Process().num_fds() <= before, what="the end of its connections")
+    assert not open_descriptors() - before
 
 
 def test_postgres_ends_though_a_client_stays() -> None:

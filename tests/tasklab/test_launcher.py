@@ -13,7 +13,7 @@ import pytest
 from tasklab.control import Control
 from tasklab.gates import wait_until
 from tasklab.launcher import BenchBroken, Launcher, current_launcher, use_launcher
-from tests.tasklab.conftest import is_alive
+from tests.tasklab.conftest import is_alive, open_descriptors
 
 
 def spawn(launcher: Launcher, code: str) -> tuple[int, int]:
@@ -150,12 +150,9 @@ def test_a_process_with_many_files_may_start_servers() -> None:
 
 def test_closing_leaves_no_thread_and_no_descriptor() -> None:
     Launcher().start().close()
-    here = psutil.Process()
-    before, threads = here.num_fds(), threading.active_count()
+    before, threads = open_descriptors(), set(threading.enumerate())
     with Launcher() as launcher:
         launcher.wait_ready()
         launcher.control.open_socket().close()
-    wait_until(
-        lambda: here.num_fds() <= before and threading.active_count() <= threads,
-        what="the end of its threads and descriptors",
-    )
+    assert not open_descriptors() - before
+    assert not set(threading.enumerate()) - threads
